@@ -1,0 +1,385 @@
+"""Every Protocol between the core and the world, on one page.
+
+The core decides; these are the only ways in which a decision meets a clock, a disk or a network.
+Each port has one contract suite in ``tests/contracts`` that its real and its fake form both pass.
+"""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from opsagent.model.alert import Alert
+from opsagent.model.entity import Entity, Kind
+from opsagent.model.incident import Incident
+from opsagent.model.kube import KubeObject
+from opsagent.model.notification import Notification
+from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord, Proposal
+from opsagent.model.signal import Change, LogRecord, RawRow, RowType
+from opsagent.runbook import Runbook
+from opsagent_memory.fact import Fact
+
+
+class Transient(Exception):
+    """The world failed in a way that may pass: retry later."""
+
+
+class Terminal(Exception):
+    """The world refused for good: do not retry, tell a person."""
+
+
+class Gone(Exception):
+    """The resource version is too old (410): list again."""
+
+
+class Conflict(Exception):
+    """The object changed since it was read (409)."""
+
+
+class NotFound(Exception):
+    """No such object (404)."""
+
+
+class Forbidden(Exception):
+    """The identity has no right to this (401, 403)."""
+
+
+class Clock(Protocol):
+    """Wall clock for stamps, monotonic clock for waiting."""
+
+    def now(self) -> dt.datetime:
+        """Return the present instant, aware UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds since some fixed point; never goes back."""
+        ...
+
+
+class Chance(Protocol):
+    """Draws for jitter; seeded in tests."""
+
+    def uniform(self, low: float, high: float) -> float:
+        """Return a number between ``low`` and ``high``."""
+        ...
+
+
+class IdSource(Protocol):
+    """Unguessable names: nonces, tokens, lease identities. What replay must reproduce never uses it."""
+
+    def token(self) -> str:
+        """Return 32 or more URL-safe characters."""
+        ...
+
+
+class Trigger(Protocol):
+    """An APScheduler trigger: a pure next-time function."""
+
+    def get_next_fire_time(
+        self, previous_fire_time: dt.datetime | None, now: dt.datetime
+    ) -> dt.datetime | None:
+        """Return the next instant to fire at, None if never again."""
+        ...
+
+
+class Schedule(Protocol):
+    """Runs jobs at the times that triggers give. One job never overlaps itself; missed runs are counted."""
+
+    def add(self, name: str, trigger: Trigger, job: Callable[[], Awaitable[None]]) -> None:
+        """Register ``job``; before or after start."""
+        ...
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        ...
+
+    @property
+    def missed_total(self) -> int:
+        """Runs that came due while the same job still ran, or were found too late."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KubeAnswer:
+    """One answer of an API server. ``headers`` have lower-case names."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class KubeTransport(Protocol):
+    """Authenticated access to one API server as one identity: the real one, or the sim's two faces.
+
+    Neither method raises on an HTTP status; connection trouble and time-outs are ``Transient``.
+    """
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> KubeAnswer:
+        """Send one request and read the whole answer."""
+        ...
+
+    def stream(
+        self, path: str, *, query: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[tuple[int, AsyncIterator[bytes]]]:
+        """GET and yield (status, chunks as they arrive); for watches and logs."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a list. ``continue_token`` is empty on the last page."""
+
+    items: tuple[KubeObject, ...]
+    resource_version: str
+    continue_token: str
+    malformed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One watch event. ``type`` is None for a bookmark, which has no item."""
+
+    type: RowType | None
+    resource_version: str
+    item: KubeObject | None = None
+
+
+class ClusterReader(Protocol):
+    """Read access to objects and logs.
+
+    Raises (all methods): Transient, Forbidden, NotFound; list and watch also Gone.
+    """
+
+    async def list_page(
+        self, kind: Kind, *, namespace: str = "", continue_token: str = "", limit: int = 500
+    ) -> ListPage:
+        """Return one page; an empty ``namespace`` means all."""
+        ...
+
+    def watch(
+        self, kind: Kind, resource_version: str, *, namespace: str = ""
+    ) -> AsyncIterator[WatchEvent]:
+        """Yield events after ``resource_version`` until the server ends the watch; malformed ones are counted and skipped."""
+        ...
+
+    async def get(self, entity: Entity) -> KubeObject:
+        """Return one object."""
+        ...
+
+    async def pod_log(
+        self, pod: Entity, container: str, *, previous: bool = False, tail_lines: int = 100
+    ) -> tuple[LogRecord, ...]:
+        """Return the last lines, oldest first; at most 256 KiB are read."""
+        ...
+
+    @property
+    def malformed_total(self) -> int:
+        """Objects that could not be decoded so far."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RawDeployment:
+    """A Deployment as the server sent it, for those who write: canonical JSON texts, unredacted."""
+
+    decoded: KubeObject
+    template_json: str
+
+
+class ClusterWriter(Protocol):
+    """The executor's hands. Every write carries the field manager ``opsagent-executor``.
+
+    Raises: Transient, Forbidden, NotFound, Conflict, Terminal (the server calls the write invalid).
+    """
+
+    async def read_deployment(self, entity: Entity) -> RawDeployment:
+        """Return the Deployment with its whole pod template."""
+        ...
+
+    async def template_of_revision(self, deployment: Entity, uid: str, revision: int) -> str:
+        """Return the canonical JSON of the template that the owned ReplicaSet of ``revision`` holds, without pod-template-hash."""
+        ...
+
+    async def replace_template(
+        self,
+        deployment: Entity,
+        *,
+        template_json: str,
+        resource_version: str,
+        action_id: str,
+        is_dry_run: bool,
+    ) -> RawDeployment:
+        """Replace spec.template and set the annotation ``opsagent.io/action-id`` in one write; Conflict if the version is stale."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a token belongs to, as TokenReview says."""
+
+    username: str
+    groups: tuple[str, ...] = ()
+
+
+class AccessReviewer(Protocol):
+    """TokenReview and SubjectAccessReview. Raises Transient when the server cannot answer."""
+
+    async def identify(self, token: str) -> Identity | None:
+        """Return the identity behind ``token``, None if it is not valid."""
+        ...
+
+    async def may_approve(self, identity: Identity, namespace: str) -> bool:
+        """Return whether the identity may ``approve`` ``actionrequests.opsagent.io`` in ``namespace``."""
+        ...
+
+
+class Leadership(Protocol):
+    """One active leader. ``run`` calls ``lead`` while the Lease is held and cancels it when it is lost."""
+
+    async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
+        """Hold or wait for the Lease until cancelled."""
+        ...
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether the Lease is held now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that follows from one input, committed in one transaction or not at all."""
+
+    rows: tuple[RawRow, ...] = ()
+    changes: tuple[Change, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the pipeline resumes from: live objects, recent changes, open alerts, all unclosed incidents."""
+
+    seq: int = 0
+    rows: tuple[RawRow, ...] = ()
+    changes: tuple[Change, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+
+
+class Store(Protocol):
+    """The daemon's durable state, one writer.
+
+    Raises: Terminal if the disk is full or the file corrupt, with the path in the message.
+    """
+
+    async def load(self) -> Snapshot:
+        """Return the state after the last commit. ``rows`` hold the newest row of every live object."""
+        ...
+
+    async def commit(self, batch: Batch) -> None:
+        """Write the batch atomically; a notification id already known is ignored."""
+        ...
+
+    async def incidents(self, limit: int = 100) -> tuple[Incident, ...]:
+        """Return incidents, newest first."""
+        ...
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """Return one incident."""
+        ...
+
+    async def facts(self, limit: int = 1000) -> tuple[Fact, ...]:
+        """Return facts, oldest first."""
+        ...
+
+    async def row(self, seq: int) -> RawRow | None:
+        """Return the raw row that a pointer names, None once retention has dropped it."""
+        ...
+
+    async def undelivered(self, limit: int = 50) -> tuple[Notification, ...]:
+        """Return notifications that no receiver has taken yet, oldest first."""
+        ...
+
+    async def mark_delivered(self, notification_id: str, at: dt.datetime) -> None:
+        """Record that the receiver took it."""
+        ...
+
+    async def retain(self, oldest: dt.datetime) -> int:
+        """Delete raw rows older than ``oldest`` that are no live object's newest; return how many."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """Return the number of rows per table, for status."""
+        ...
+
+    async def aclose(self) -> None:
+        """Checkpoint, close and release the lock."""
+        ...
+
+
+class RunbookLibrary(Protocol):
+    """The team's runbooks."""
+
+    def runbooks(self) -> tuple[Runbook, ...]:
+        """Return all active runbooks, by name."""
+        ...
+
+
+class ApprovalDesk(Protocol):
+    """Where plans wait for people; owned by the executor."""
+
+    async def submit(self, proposal: Proposal) -> PlanRecord:
+        """Validate, dry-run and diff; ask for approval or refuse. The same proposal gives the same plan.
+
+        Raises: Transient when the cluster cannot be read; nothing is stored then.
+        """
+        ...
+
+    async def decide(self, request: ApprovalRequest) -> ApprovalAnswer:
+        """Judge a person's click."""
+        ...
+
+    async def plans(self, incident_id: str = "") -> tuple[PlanRecord, ...]:
+        """Return plans, oldest first; of one incident, or all."""
+        ...
+
+    async def wait_changed(self, after_seq: int) -> int:
+        """Wait until a transition with a higher seq exists; return the newest seq."""
+        ...
+
+
+class Executor(Protocol):
+    """Carries approved plans out, across crashes."""
+
+    async def run(self) -> None:
+        """Reconcile what a crash left, then execute, verify and expire until cancelled."""
+        ...
+
+
+class Notifier(Protocol):
+    """One receiver of messages. Raises: Transient (try again), Terminal (it will never take this)."""
+
+    @property
+    def name(self) -> str:
+        """The receiver's name in the configuration."""
+        ...
+
+    async def send(self, notification: Notification) -> None:
+        """Deliver; the id is the idempotency key."""
+        ...
