@@ -313,11 +313,15 @@ class Store(Protocol):
         ...
 
     async def undelivered(self, limit: int = 50) -> tuple[Notification, ...]:
-        """Return notifications that no receiver has taken yet, oldest first."""
+        """Return notifications that no receiver has taken and nobody gave up, oldest first."""
         ...
 
     async def mark_delivered(self, notification_id: str, at: dt.datetime) -> None:
         """Record that the receiver took it."""
+        ...
+
+    async def mark_given_up(self, notification_id: str, at: dt.datetime) -> None:
+        """Record that nobody will try to deliver it any more; it stays in the log."""
         ...
 
     async def retain(self, oldest: dt.datetime) -> int:

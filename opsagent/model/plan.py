@@ -1,7 +1,7 @@
 """Actions, plans and decisions: what may be done to a cluster, by whose leave, with what outcome."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -189,7 +189,7 @@ class ApprovalRequest:
     plan_id: str
     plan_hash: str
     verdict: ApprovalVerdict
-    token: str
+    token: str = field(repr=False)
     reason: str = ""
 
 
