@@ -17,6 +17,7 @@ from opsagent.model.kube import KubeObject
 from opsagent.model.notification import Notification
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord, Proposal
 from opsagent.model.signal import Change, LogRecord, RawRow, RowType
+from opsagent.model.workload import Workload
 from opsagent.runbook import Runbook
 from opsagent_memory.fact import Fact
 
@@ -342,6 +343,16 @@ class RunbookLibrary(Protocol):
 
     def runbooks(self) -> tuple[Runbook, ...]:
         """Return all active runbooks, by name."""
+        ...
+
+
+class Investigator(Protocol):
+    """Finds a remedy for an incident: by runbooks, or by a model that falls back to them."""
+
+    async def investigate(
+        self, incident: Incident, workload: Workload, now: dt.datetime
+    ) -> Proposal | str:
+        """Return a proposal, or in words why there is none. Raises Transient: try again later."""
         ...
 
 

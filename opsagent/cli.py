@@ -1,0 +1,244 @@
+"""The command line. It never opens the daemon's database: it speaks to the running daemon over loopback.
+
+Exit codes: 0 done; 1 something failed, the message says what and what to do; 2 wrong usage; 3 there
+are open incidents (``status --check``); 4 refused, denied or expired; 5 it took too long.
+
+Imports stand inside the commands, so that ``--help`` answers at once.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opsagent.terminal import approval_lines, incident_line, incident_lines, safe, tree_lines
+
+app = typer.Typer(
+    name="opsagent",
+    help="An operations daemon for Kubernetes that acts only through approved, verified plans.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+StateDir = Annotated[
+    Path, typer.Option("--state", help="The daemon's state folder.", envvar="OPSAGENT_STATE")
+]
+TokenFile = Annotated[
+    Path,
+    typer.Option(
+        "--token-file",
+        help="File with YOUR cluster token (kubectl create token ...). '-' reads standard input.",
+    ),
+]
+PlanId = Annotated[str, typer.Argument(metavar="PLAN", help="As 'opsagent approvals' shows it.")]
+Reason = Annotated[str, typer.Option(help="Kept in the audit.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Ask no second time on a terminal.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")]
+
+
+class Fault(StrEnum):
+    """The faults that the demo can show."""
+
+    CRASH = "crash"
+    MISSING = "missing"
+    OOM = "oom"
+    SLOW = "slow"
+    STUCK = "stuck"
+
+
+def main() -> None:
+    """Run the command line; a known trouble becomes one message and its exit code."""
+    from opsagent.ports import Forbidden, Terminal, Transient
+
+    try:
+        app()
+    except (Terminal, Transient, Forbidden) as error:
+        typer.echo(f"opsagent: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def demo(
+    *,
+    fault: Annotated[Fault, typer.Option(help="What the bad rollout does.")] = Fault.CRASH,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Approve the plan unattended.")
+    ] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Ask nothing; wait for 'opsagent approve'.")
+    ] = False,
+    as_json: AsJson = False,
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="How fast time passes.")] = 8.0,
+    state: Annotated[
+        Path | None, typer.Option(help="Keep the state here instead of a temporary folder.")
+    ] = None,
+) -> None:
+    """Show the whole way on a cluster in a box: a bad rollout, found, approved, undone, verified."""
+    from opsagent.demo import Demo, run_demo
+
+    wish = Demo(
+        fault=fault.value,
+        is_approving=approve,
+        is_headless=headless,
+        is_json=as_json,
+        speed=speed,
+        state_dir=state,
+    )
+    raise typer.Exit(run_demo(wish, say=typer.echo))
+
+
+@app.command()
+def run(config: Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]) -> None:
+    """Run the daemon until it is told to stop."""
+    from opsagent.app import run_daemon
+    from opsagent.settings import load
+
+    run_daemon(load(config))
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A recording.")],
+    *,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Also print every timeline line.")
+    ] = False,
+) -> None:
+    """Run the same code on a recording, its clock taken from the data; print incidents as JSON lines."""
+    from opsagent.replay import replay_lines
+
+    for line in replay_lines(folder, with_timeline=timeline):
+        typer.echo(line)
+
+
+@app.command()
+def status(
+    state: StateDir = Path("state"),
+    *,
+    as_json: AsJson = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 3 if an incident is open.")] = False,
+) -> None:
+    """Say what the daemon watches, how fresh it is, and what is degraded."""
+    from opsagent.clients.daemon import connect
+
+    with connect(state) as daemon:
+        answer = daemon.status()
+    if as_json:
+        typer.echo(json.dumps(answer, sort_keys=True))
+    else:
+        _say(tree_lines(answer))
+    if check and answer.get("incidents_open"):
+        raise typer.Exit(3)
+
+
+@app.command()
+def incidents(
+    incident_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Show one with its timeline.")
+    ] = None,
+    state: StateDir = Path("state"),
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List incidents, or show one with its causes and timeline."""
+    from opsagent.clients.daemon import connect
+
+    with connect(state) as daemon:
+        found = [daemon.incident(incident_id)] if incident_id else daemon.incidents()
+    if as_json:
+        _say(json.dumps(item, sort_keys=True) for item in found)
+    elif not found:
+        typer.echo("no incidents")
+    elif incident_id:
+        _say(incident_lines(found[0]))
+    else:
+        _say(incident_line(item) for item in found)
+
+
+@app.command()
+def approvals(state: StateDir = Path("state"), *, as_json: AsJson = False) -> None:
+    """List the plans that wait for a person: the exact diff, the reach, the expiry."""
+    from opsagent.clients.daemon import connect
+
+    with connect(state) as daemon:
+        found = daemon.approvals()
+    if as_json:
+        _say(json.dumps(item, sort_keys=True) for item in found)
+    elif not found:
+        typer.echo("nothing waits for approval")
+    else:
+        _say(line for item in found for line in ("", *approval_lines(item)))
+
+
+@app.command()
+def approve(
+    plan_id: PlanId,
+    token_file: TokenFile,
+    state: StateDir = Path("state"),
+    reason: Reason = "",
+    *,
+    yes: Yes = False,
+) -> None:
+    """Approve one plan, exactly as shown, as yourself."""
+    _decide(plan_id, "approve", token_file, state, reason=reason, is_sure=yes)
+
+
+@app.command()
+def deny(
+    plan_id: PlanId,
+    token_file: TokenFile,
+    state: StateDir = Path("state"),
+    reason: Reason = "",
+) -> None:
+    """Deny one plan, as yourself."""
+    _decide(plan_id, "deny", token_file, state, reason=reason, is_sure=True)
+
+
+def _decide(
+    plan_id: str, verdict: str, token_file: Path, state: Path, *, reason: str, is_sure: bool
+) -> None:
+    from opsagent.clients.daemon import connect
+
+    token = _token(token_file)
+    with connect(state) as daemon:
+        waiting = {str(item["plan_id"]): item for item in daemon.approvals()}
+        if plan_id not in waiting:
+            typer.echo(
+                f"{safe(plan_id)} waits for no approval; 'opsagent approvals' lists what does",
+                err=True,
+            )
+            raise typer.Exit(4)
+        _say(approval_lines(waiting[plan_id]))
+        if not is_sure and sys.stdin.isatty():
+            typer.confirm("Approve exactly this change?", abort=True)
+        answer = daemon.decide(
+            plan_id,
+            verdict=verdict,
+            plan_hash=str(waiting[plan_id]["plan_hash"]),
+            token=token,
+            reason=reason,
+        )
+    typer.echo(f"{answer['state']}: {safe(answer['reason'])}", err=not answer["is_accepted"])
+    if not answer["is_accepted"]:
+        raise typer.Exit(4)
+
+
+def _token(path: Path) -> str:
+    from opsagent.ports import Terminal
+
+    try:
+        return (sys.stdin.read() if str(path) == "-" else path.read_text()).strip()
+    except OSError as error:
+        raise Terminal(f"cannot read the token file {path}: {error.strerror}") from error
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)

@@ -1,0 +1,188 @@
+"""The fold: one input after another through signals, detection and incidents.
+
+Theory of operation. The pipeline owns the only mutable copy of what opsagent believes about the
+cluster: the inventory, the alerts and the incident book. Every input (an observed object, a plan
+that moved, a finding, the passing of time) goes through one method, which returns a ``Step``: the
+batch to commit and the incidents that want a plan. Nothing here waits, reads a clock or writes, so
+the daemon and ``replay`` share it, and the same inputs give the same bytes.
+
+Detection waits until every kind it joins has been listed once: on half a picture a deployment
+without pods would look stuck, and an alert whose pods are not listed yet would look cleared.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from opsagent.detection.alerts import judge
+from opsagent.incidents.reduce import (
+    AlertCleared,
+    AlertFired,
+    Book,
+    Effects,
+    Event,
+    EvidenceGathered,
+    NoPlan,
+    PlanMoved,
+    Tick,
+    next_due,
+    reduce,
+    restore,
+)
+from opsagent.model.alert import Alert, AlertState, Evidence
+from opsagent.model.entity import Entity, Kind
+from opsagent.model.incident import Incident
+from opsagent.model.kube import KubeObject
+from opsagent.model.plan import PlanRecord
+from opsagent.model.signal import RawRow, RowType
+from opsagent.model.workload import Workload
+from opsagent.ports import Batch, Snapshot
+from opsagent.signals.inventory import Inventory
+from opsagent.signals.redaction import redact
+
+JOINED_KINDS = frozenset({Kind.DEPLOYMENT, Kind.REPLICA_SET, Kind.POD})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What follows from one input or several."""
+
+    batch: Batch = field(default_factory=Batch)
+    wants_plan: tuple[str, ...] = ()
+
+
+def merge(steps: Iterable[Step]) -> Step:
+    """Join consecutive steps into one commit; of an alert or incident only the last state is kept."""
+    rows, changes, facts, notifications = [], [], [], []
+    alerts: dict[str, Alert] = {}
+    incidents: dict[str, Incident] = {}
+    wants: dict[str, None] = {}
+    for step in steps:
+        rows += step.batch.rows
+        changes += step.batch.changes
+        facts += step.batch.facts
+        notifications += step.batch.notifications
+        alerts |= {alert.fingerprint: alert for alert in step.batch.alerts}
+        incidents |= {incident.incident_id: incident for incident in step.batch.incidents}
+        wants |= dict.fromkeys(step.wants_plan)
+    batch = Batch(
+        rows=tuple(rows),
+        changes=tuple(changes),
+        alerts=tuple(alerts.values()),
+        incidents=tuple(incidents.values()),
+        facts=tuple(facts),
+        notifications=tuple(notifications),
+    )
+    return Step(batch, tuple(wants))
+
+
+class Pipeline:
+    """See the module's docstring. One owner; not safe to share between tasks."""
+
+    def __init__(self, snapshot: Snapshot, redaction_key: bytes) -> None:
+        self._key = redaction_key
+        self._seq = snapshot.seq
+        self._inventory = Inventory()
+        self._inventory.restore(snapshot.rows, snapshot.changes)
+        self._book = restore(snapshot.incidents)
+        self._alerts: dict[Entity, dict[str, Alert]] = {}
+        for alert in snapshot.alerts:
+            self._alerts.setdefault(alert.entity, {})[alert.fingerprint] = alert
+        self._synced: set[Kind] = set()
+        self._recheck: dict[Entity, dt.datetime] = {}
+
+    @property
+    def book(self) -> Book:
+        """The incident book, a frozen value."""
+        return self._book
+
+    @property
+    def inventory(self) -> Inventory:
+        """The live objects; for reading only."""
+        return self._inventory
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether every joined kind has been listed since the start."""
+        return self._synced >= JOINED_KINDS
+
+    def workload(self, deployment: Entity) -> Workload | None:
+        """Return a Deployment with all that belongs to it, None if it does not exist."""
+        return self._inventory.workload(deployment)
+
+    def next_due(self) -> dt.datetime | None:
+        """Return when :meth:`tick` has something to do, None if never."""
+        due = [*self._recheck.values()]
+        if (book_due := next_due(self._book)) is not None:
+            due.append(book_due)
+        return min(due, default=None)
+
+    def observe(
+        self, at: dt.datetime, row_type: RowType, kind: Kind, item: KubeObject | None
+    ) -> Step:
+        """Fold one observation: redact, number, join, judge."""
+        self._seq += 1
+        safe = None if item is None else redact(item, self._key)
+        row = RawRow(self._seq, at, row_type, kind, safe)
+        concerned = self._inventory.concerned(row)
+        changes = self._inventory.apply(row)
+        concerned |= self._inventory.concerned(row)
+        if row_type is RowType.SYNCED and kind not in self._synced:
+            self._synced.add(kind)
+            concerned |= self._everything()
+        steps = [Step(Batch(rows=(row,), changes=changes))]
+        if self.is_synced:
+            steps += [self._judge(deployment, at) for deployment in sorted(concerned)]
+        return merge(steps)
+
+    def tick(self, now: dt.datetime) -> Step:
+        """Fold the passing of time: judge again what asked for it, let incidents settle."""
+        due = sorted(deployment for deployment, at in self._recheck.items() if at <= now)
+        steps = [self._judge(deployment, now) for deployment in due]
+        return merge([*steps, self._reduce(Tick(), now)])
+
+    def plan_moved(self, record: PlanRecord, now: dt.datetime) -> Step:
+        """Fold a plan's new state."""
+        return self._reduce(PlanMoved(record), now)
+
+    def no_plan(self, incident_id: str, reason: str, now: dt.datetime) -> Step:
+        """Fold that the responder has no plan to offer."""
+        return self._reduce(NoPlan(incident_id, reason), now)
+
+    def evidence(self, incident_id: str, evidence: tuple[Evidence, ...], now: dt.datetime) -> Step:
+        """Fold what was found by looking closer."""
+        return self._reduce(EvidenceGathered(incident_id, evidence), now)
+
+    def _everything(self) -> set[Entity]:
+        return set(self._inventory.workloads()) | set(self._alerts)
+
+    def _judge(self, deployment: Entity, now: dt.datetime) -> Step:
+        workload = self._inventory.workload(deployment)
+        open_alerts = self._alerts.get(deployment, {})
+        judgement = judge(tuple(open_alerts.values()), workload, now)
+        self._recheck.pop(deployment, None)
+        if judgement.recheck_at is not None:
+            self._recheck[deployment] = judgement.recheck_at
+        steps = [Step(Batch(alerts=judgement.changed))]
+        for alert in judgement.changed:
+            if alert.state is AlertState.RESOLVED:
+                open_alerts.pop(alert.fingerprint, None)
+                steps.append(self._reduce(AlertCleared(alert), now))
+            else:
+                open_alerts = self._alerts.setdefault(deployment, {})
+                open_alerts[alert.fingerprint] = alert
+                steps.append(self._reduce(AlertFired(alert, workload), now))
+        if not open_alerts:
+            self._alerts.pop(deployment, None)
+        return merge(steps)
+
+    def _reduce(self, event: Event, now: dt.datetime) -> Step:
+        self._book, effects = reduce(self._book, event, now)
+        return _step(effects)
+
+
+def _step(effects: Effects) -> Step:
+    batch = Batch(
+        incidents=effects.incidents, facts=effects.facts, notifications=effects.notifications
+    )
+    return Step(batch, effects.wants_plan)

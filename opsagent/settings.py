@@ -1,0 +1,145 @@
+"""Configuration: one YAML file, checked whole before anything starts.
+
+Each part keeps its own frozen configuration next to its use; this file only composes them and says
+in plain words what is wrong with a file. An unknown key refuses to start: a typo must not become a
+default. Secrets come from files, never from the file itself, and never show in a repr.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from opsagent.guard.policy import Level, Policy
+from opsagent.ports import Terminal
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KubernetesSettings(_Section):
+    """Which cluster, as whom. Without ``kubeconfig``: the pod's own service account."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespaces: tuple[str, ...] = Field(default=(), description="empty: all namespaces")
+
+
+class ExecutorSettings(_Section):
+    """The identity that writes. Without this section opsagent only suggests."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+
+
+class PolicySettings(_Section):
+    """What may be done. Every default is the tight one."""
+
+    level: Level = Level.SUGGEST
+    namespaces: tuple[str, ...] = Field(default=(), description="where actions may be approved")
+    protected_namespaces: tuple[str, ...] = ()
+    approval_ttl_seconds: int = Field(default=900, ge=1, le=3600)
+    verify_window_seconds: int | None = Field(
+        default=None, ge=10, le=3600, description="overrides the runbook's window"
+    )
+    is_frozen: bool = False
+
+    def policy(self, own_namespace: str, agents: frozenset[str]) -> Policy:
+        """Compose the guard's policy; protected namespaces only ever grow."""
+        tight = Policy()
+        return Policy(
+            level=self.level,
+            namespaces=frozenset(self.namespaces),
+            protected_namespaces=tight.protected_namespaces
+            | frozenset(self.protected_namespaces)
+            | {own_namespace},
+            approval_ttl_seconds=self.approval_ttl_seconds,
+            is_frozen=self.is_frozen,
+            agents=agents,
+        )
+
+
+class WebhookSettings(_Section):
+    """One receiver of signed messages."""
+
+    url: str = Field(pattern=r"^https?://")
+    secret_file: Path
+
+
+class ApiSettings(_Section):
+    """Where people and the command line reach the daemon. Loopback until there is a login."""
+
+    host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535, description="0: any free port")
+
+
+class LeaseSettings(_Section):
+    """The Lease that makes one replica the active one."""
+
+    namespace: str = "opsagent"
+    name: str = "opsagent"
+
+
+class Settings(_Section):
+    """The whole configuration."""
+
+    cluster: str = "default"
+    state_dir: Path = Path("state")
+    log_format: Literal["json", "console"] = "json"
+    retention_days: int = Field(default=7, ge=1, le=90)
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    executor: ExecutorSettings | None = None
+    policy: PolicySettings = PolicySettings()
+    webhook: WebhookSettings | None = None
+    api: ApiSettings = ApiSettings()
+    lease: LeaseSettings = LeaseSettings()
+
+    @model_validator(mode="after")
+    def _approvals_need_hands(self) -> Self:
+        if self.policy.level is Level.APPROVE and self.executor is None:
+            raise ValueError("policy.level is approve, but there is no executor section to act")
+        return self
+
+
+def load(path: Path) -> Settings:
+    """Read and check ``path``. Relative paths in it are taken from its folder.
+
+    Raises:
+        Terminal: unreadable, no YAML, an unknown key or a bad value; one line a fault.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise Terminal(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Terminal(f"{path} is not valid YAML: {error}") from error
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        faults = "\n".join(
+            f"  {'.'.join(str(part) for part in fault['loc']) or '(whole file)'}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise Terminal(f"{path}: {error.error_count()} fault(s)\n{faults}") from error
+    return _rooted(settings, path.resolve().parent)
+
+
+def _rooted(settings: Settings, folder: Path) -> Settings:
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else folder / path
+
+    executor, webhook = settings.executor, settings.webhook
+    return settings.model_copy(
+        update={
+            "state_dir": folder / settings.state_dir,
+            "kubernetes": settings.kubernetes.model_copy(
+                update={"kubeconfig": at(settings.kubernetes.kubeconfig)}
+            ),
+            "executor": executor
+            and executor.model_copy(update={"kubeconfig": at(executor.kubeconfig)}),
+            "webhook": webhook
+            and webhook.model_copy(update={"secret_file": folder / webhook.secret_file}),
+        }
+    )

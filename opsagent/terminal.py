@@ -1,0 +1,81 @@
+"""Text for a terminal: what the daemon said, made safe and readable. Pure.
+
+Everything that came from a cluster is untrusted: control characters, escape sequences and bidirectional
+overrides never reach the terminal, and nothing is longer than a screen line or two.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias, cast
+
+from opsagent.model.canonical import JsonValue
+
+Tree: TypeAlias = Mapping[str, JsonValue]
+
+# C0 and C1 controls, zero-width and bidirectional marks. Source: Unicode UAX 9, section 2.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+LENGTH_MAX = 300
+
+
+def safe(value: JsonValue, length_max: int = LENGTH_MAX) -> str:
+    """Return ``value`` as one harmless line of at most ``length_max`` characters."""
+    text = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    return text if len(text) <= length_max else text[: length_max - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def tree_lines(tree: Tree, indent: str = "") -> Iterator[str]:
+    """Yield nested mappings as indented ``key: value`` lines."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield f"{indent}{safe(key)}:"
+            yield from tree_lines(value, indent + "  ")
+        else:
+            yield f"{indent}{safe(key)}: {safe(value)}"
+
+
+def incident_line(incident: Tree) -> str:
+    """Return one incident as one row: id, severity, state, title, what it waits for."""
+    waiting = f"  (waits for {safe(incident['waiting_for'])})" if incident["waiting_for"] else ""
+    return (
+        f"{safe(incident['incident_id'])}  {safe(incident['severity']):<8}  "
+        f"{safe(incident['state']):<9}  {safe(incident['title'])}{waiting}"
+    )
+
+
+def incident_lines(incident: Tree) -> Iterator[str]:
+    """Yield one incident whole: head, causes with evidence, timeline."""
+    yield incident_line(incident)
+    for diagnosis in _trees(incident["diagnoses"]):
+        confidence = float(cast("float", diagnosis["confidence"]))
+        yield f"  cause {safe(diagnosis['cause'])} ({confidence:.0%}): {safe(diagnosis['reason'])}"
+        for evidence in _trees(diagnosis["evidence"]):
+            yield f"    {safe(evidence['kind'])} {safe(evidence['pointer'])}: {safe(evidence['text'])}"
+    for entry in _trees(incident["timeline"]):
+        yield (
+            f"  {safe(entry['at'])}  {safe(entry['actor']):<12}  "
+            f"{safe(entry['kind'])}: {safe(entry['text'])}"
+        )
+
+
+def approval_lines(approval: Tree) -> Iterator[str]:
+    """Yield a waiting plan in the order in which a person decides: change, object, reach, undo, measure, expiry, who."""
+    for change in _trees(approval["diff"]):
+        yield f"  {safe(change['path'])}"
+        yield f"    - {safe(change['old']) or '(absent)'}"
+        yield f"    + {safe(change['new']) or '(absent)'}"
+    for label, key in (
+        ("on", "target"),
+        ("action", "action"),
+        ("class", "action_class"),
+        ("undone by", "undo"),
+        ("success means", "success"),
+        ("expires", "expires_at"),
+        ("because", "reason"),
+        ("incident", "incident_id"),
+        ("plan", "plan_id"),
+    ):
+        yield f"  {label}: {safe(approval[key])}"
+
+
+def _trees(value: JsonValue) -> Sequence[Tree]:
+    return cast("Sequence[Tree]", value)
