@@ -1,0 +1,206 @@
+"""``ports.ClusterReader`` over any ``KubeTransport``: list pages, watches, single objects, pod logs.
+
+Refuses to be an informer: it holds no state but a counter, and answers Gone when the server does;
+``sources.reflector`` keeps the picture. What cannot be decoded is counted and skipped.
+"""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping
+
+from opsagent.clients import kube_wire as wire
+from opsagent.clients.kube_path import collection_path, object_path
+from opsagent.model.entity import Entity, Kind
+from opsagent.model.kube import KubeObject
+from opsagent.model.signal import LogRecord
+from opsagent.ports import KubeAnswer, KubeTransport, ListPage, NotFound, Transient, WatchEvent
+
+EVENT_BYTES_MAX = 8 * 1024 * 1024  # etcd refuses objects above 1.5 MiB, JSON may inflate them
+LOG_BYTES_MAX = 256 * 1024
+FAILURE_BYTES_MAX = 64 * 1024
+WATCH_SECONDS = 300  # then the server ends the watch; client-go asks for 5 to 10 minutes
+
+
+class LineFraming:
+    """Cuts a byte stream into lines; a line above ``bytes_max`` is dropped and counted.
+
+    Sans-IO: the caller feeds chunks of any size. A line that the stream ends in the middle of is
+    never given out: the next watch delivers it again.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.dropped_total = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the non-empty lines that ``chunk`` completes, without their ends, in order."""
+        *ended, rest = chunk.split(b"\n")
+        lines = []
+        for part in ended:
+            self._add(part)
+            if self._size > self._bytes_max:
+                self.dropped_total += 1
+            elif self._size:
+                lines.append(b"".join(self._parts))
+            self._parts.clear()
+            self._size = 0
+        self._add(rest)
+        return lines
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > self._bytes_max:
+            self._parts.clear()  # of a line too long only the size is remembered
+        elif part:
+            self._parts.append(part)
+
+
+class KubeReader:
+    """Reads as the transport's identity."""
+
+    def __init__(self, transport: KubeTransport) -> None:
+        self._transport = transport
+        self._malformed_total = 0
+
+    @property
+    def malformed_total(self) -> int:
+        """Objects, watch lines and log lines that could not be decoded so far."""
+        return self._malformed_total
+
+    async def list_page(
+        self, kind: Kind, *, namespace: str = "", continue_token: str = "", limit: int = 500
+    ) -> ListPage:
+        """Return one page of at most ``limit`` objects; an empty ``namespace`` means all.
+
+        Raises:
+            Transient, Forbidden, NotFound, Gone, Terminal: see ``kube_wire.check``.
+        """
+        query = {"limit": str(limit)}
+        if continue_token:
+            query["continue"] = continue_token
+        body = await self._get(collection_path(kind, namespace), query)
+        try:
+            page = wire.decode_list(kind, body)
+        except wire.Malformed as error:
+            self._malformed_total += 1
+            raise Transient(f"the list of {kind.value} is no list: {error}") from error
+        self._malformed_total += page.malformed
+        return page
+
+    async def watch(
+        self, kind: Kind, resource_version: str, *, namespace: str = ""
+    ) -> AsyncIterator[WatchEvent]:
+        """Yield events after ``resource_version`` until the server ends the watch.
+
+        Raises:
+            Gone: the version is too old, as an HTTP status or as an event.
+            Transient, Forbidden, NotFound, Terminal: see ``kube_wire.check``.
+        """
+        path = collection_path(kind, namespace)
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        async with self._transport.stream(path, query=query) as (status, chunks):
+            await _check_stream(status, chunks, f"watch {path}")
+            framing = LineFraming(EVENT_BYTES_MAX)
+            async for chunk in chunks:
+                dropped_before = framing.dropped_total
+                lines = framing.feed(chunk)
+                self._malformed_total += framing.dropped_total - dropped_before
+                for line in lines:
+                    try:
+                        event = wire.decode_watch_event(kind, line)
+                    except wire.Malformed:
+                        self._malformed_total += 1
+                        continue
+                    yield event
+
+    async def get(self, entity: Entity) -> KubeObject:
+        """Return one object.
+
+        Raises:
+            NotFound: there is none. Transient: none that can be read (also if it is malformed).
+            Forbidden, Terminal: see ``kube_wire.check``.
+        """
+        body = await self._get(object_path(entity), None)
+        try:
+            return wire.decode_object(entity.kind, body)
+        except wire.Malformed as error:
+            self._malformed_total += 1
+            raise Transient(f"{entity} cannot be decoded: {error}") from error
+
+    async def pod_log(
+        self, pod: Entity, container: str, *, previous: bool = False, tail_lines: int = 100
+    ) -> tuple[LogRecord, ...]:
+        """Return up to ``tail_lines`` last lines, oldest first; at most 256 KiB are read.
+
+        Bytes that are no UTF-8 are replaced. Lines without a stamp are counted as malformed.
+
+        Raises:
+            NotFound: no such pod, or this container has no (previous) log yet.
+            Transient, Forbidden, Terminal: see ``kube_wire.check``.
+        """
+        path = f"{object_path(pod)}/log"
+        query = {
+            "container": container,
+            "timestamps": "true",
+            "tailLines": str(tail_lines),
+            "limitBytes": str(LOG_BYTES_MAX),
+        }
+        if previous:
+            query["previous"] = "true"
+        async with self._transport.stream(path, query=query) as (status, chunks):
+            if status == 400:  # noqa: PLR2004 - HTTP: waiting to start, or no previous container
+                message = wire.message_of(await _failure(status, chunks))
+                raise NotFound(f"no log of {pod} {container!r}: {message}")
+            await _check_stream(status, chunks, f"log {path}")
+            content = await _read_up_to(chunks, LOG_BYTES_MAX)
+        return self._log_records(pod, container, content)
+
+    async def _get(self, path: str, query: Mapping[str, str] | None) -> bytes:
+        return wire.check(await self._transport.request("GET", path, query=query), f"GET {path}")
+
+    def _log_records(self, pod: Entity, container: str, content: bytes) -> tuple[LogRecord, ...]:
+        lines = content.split(b"\n")
+        if len(content) == LOG_BYTES_MAX:
+            lines.pop()  # cut in the middle
+        records = []
+        for line in lines:
+            stamp, _, text = line.removesuffix(b"\r").partition(b" ")
+            at = parse_stamp(stamp)
+            if at is not None:
+                records.append(LogRecord(at, pod, container, text.decode(errors="replace")))
+            elif line:
+                self._malformed_total += 1
+        return tuple(records)
+
+
+def parse_stamp(stamp: bytes) -> dt.datetime | None:
+    """Return an RFC 3339 stamp of up to nanoseconds as aware UTC, cut to microseconds; None if it is none."""
+    try:
+        at = dt.datetime.fromisoformat(stamp.decode("ascii"))
+        return None if at.tzinfo is None else at.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+async def _check_stream(status: int, chunks: AsyncIterator[bytes], subject: str) -> None:
+    if status != 200:  # noqa: PLR2004 - HTTP
+        wire.check(await _failure(status, chunks), subject)
+
+
+async def _failure(status: int, chunks: AsyncIterator[bytes]) -> KubeAnswer:
+    return KubeAnswer(status, await _read_up_to(chunks, FAILURE_BYTES_MAX))
+
+
+async def _read_up_to(chunks: AsyncIterator[bytes], bytes_max: int) -> bytes:
+    content = bytearray()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) >= bytes_max:
+            break
+    return bytes(content[:bytes_max])

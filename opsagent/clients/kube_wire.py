@@ -1,0 +1,221 @@
+"""Kubernetes JSON to model values, and HTTP statuses to the errors of ``ports``.
+
+Theory. Each kind has msgspec Structs with only the fields we use (``kube_struct``); everything else
+(most of managedFields, volumes, probes) is skipped by the decoder without building an object, which
+is where the speed comes from. ``kube_convert`` then makes the model's dataclasses, so that the model
+knows nothing of JSON. An object without a name, or with a wrong type in a field that we read, is
+:class:`Malformed`: counted and skipped by the caller, never half read.
+
+A list page is decoded at once; only if that fails are its items decoded one by one, so one broken
+object costs itself and not the page. A watch line is decoded as its kind at once; only if that fails
+is its type looked at, because bookmarks and errors carry something else. Size is the reader's to bound.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from opsagent.clients import kube_convert as convert, kube_struct as struct
+from opsagent.model.entity import Kind
+from opsagent.model.kube import KubeObject
+from opsagent.model.signal import RowType
+from opsagent.ports import (
+    Conflict,
+    Forbidden,
+    Gone,
+    KubeAnswer,
+    ListPage,
+    NotFound,
+    Terminal,
+    Transient,
+    WatchEvent,
+)
+from opsagent.runtime.retry import RetryLater
+
+MESSAGE_CHARACTERS_MAX = 300
+RETRY_AFTER_SECONDS_MAX = 3600.0
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
+_ROW_TYPES = {"ADDED": RowType.ADDED, "MODIFIED": RowType.MODIFIED, "DELETED": RowType.DELETED}
+S = TypeVar("S", bound=struct.Object)
+
+
+class Malformed(ValueError):  # noqa: N818 - an adjective, like its siblings in ports
+    """Bytes that are no such object. The message says what is wrong and where, not what was there."""
+
+
+class _Codec(Generic[S]):
+    """How one kind is read."""
+
+    def __init__(self, shape: type[S], convert: Callable[[S], KubeObject]) -> None:
+        self._convert = convert
+        self.item = msgspec.json.Decoder(shape)
+        self.page: msgspec.json.Decoder[struct.Items[S]] = msgspec.json.Decoder(struct.Items[shape])  # type: ignore[valid-type] # built from a variable
+        self.line: msgspec.json.Decoder[struct.Watched[S]] = msgspec.json.Decoder(
+            struct.Watched[shape]  # type: ignore[valid-type] # built from a variable
+        )
+
+    def model(self, item: S) -> KubeObject:
+        """Convert; raises Malformed."""
+        if not item.metadata.name:
+            raise Malformed("the object has no name")
+        try:
+            return self._convert(item)
+        except _UNREADABLE as error:
+            raise Malformed(str(error)) from error
+
+
+_CODECS: Mapping[Kind, _Codec[Any]] = {
+    Kind.NAMESPACE: _Codec(struct.Namespace, convert.namespace),
+    Kind.NODE: _Codec(struct.Node, convert.node),
+    Kind.POD: _Codec(struct.Pod, convert.pod),
+    Kind.REPLICA_SET: _Codec(struct.ReplicaSet, convert.replica_set),
+    Kind.DEPLOYMENT: _Codec(struct.Deployment, convert.deployment),
+    Kind.EVENT: _Codec(struct.Event, convert.event),
+}
+_raw_page = msgspec.json.Decoder(struct.Items[msgspec.Raw])
+_raw_line = msgspec.json.Decoder(struct.Watched[msgspec.Raw])
+_status = msgspec.json.Decoder(struct.Status)
+_bookmark = msgspec.json.Decoder(struct.Bookmark)
+
+
+def decode_object(kind: Kind, content: bytes | msgspec.Raw) -> KubeObject:
+    """Decode one object that is known to be of ``kind``.
+
+    Raises:
+        Malformed: it is not.
+    """
+    codec = _CODECS[kind]
+    try:
+        item = codec.item.decode(content)
+    except _UNREADABLE as error:
+        raise Malformed(str(error)) from error
+    return codec.model(item)
+
+
+def decode_list(kind: Kind, content: bytes) -> ListPage:
+    """Decode one page of a list; broken items are left out and counted in ``malformed``.
+
+    Raises:
+        Malformed: the content is no list at all.
+    """
+    codec = _CODECS[kind]
+    try:
+        page = codec.page.decode(content)
+    except _UNREADABLE:
+        return _decode_list_singly(kind, content)
+    items: list[KubeObject] = []
+    for item in page.items or ():
+        try:
+            items.append(codec.model(item))
+        except Malformed:
+            continue
+    return _page(page, items)
+
+
+def _decode_list_singly(kind: Kind, content: bytes) -> ListPage:
+    try:
+        page = _raw_page.decode(content)
+    except _UNREADABLE as error:
+        raise Malformed(str(error)) from error
+    items: list[KubeObject] = []
+    for item in page.items or ():
+        try:
+            items.append(decode_object(kind, item))
+        except Malformed:
+            continue
+    return _page(page, items)
+
+
+def _page(page: struct.Items[Any], items: list[KubeObject]) -> ListPage:
+    return ListPage(
+        tuple(items),
+        page.metadata.resource_version,
+        page.metadata.continue_token or "",
+        malformed=len(page.items or ()) - len(items),
+    )
+
+
+def decode_watch_event(kind: Kind, line: bytes) -> WatchEvent:
+    """Decode one line of a watch.
+
+    Raises:
+        Malformed: it is no event, or its object is not of ``kind``.
+        Gone, Forbidden, Transient: the server ended the watch with an ERROR event.
+    """
+    codec = _CODECS[kind]
+    try:
+        event = codec.line.decode(line)
+    except _UNREADABLE:
+        return _decode_other_event(line)
+    row_type = _ROW_TYPES.get(event.type)
+    if row_type is None:
+        return _decode_other_event(line)
+    item = codec.model(event.object)
+    return WatchEvent(row_type, item.meta.resource_version, item)
+
+
+def _decode_other_event(line: bytes) -> WatchEvent:
+    """Decode a bookmark or an error; anything else is malformed."""
+    try:
+        event = _raw_line.decode(line)
+        if event.type == "BOOKMARK":
+            return WatchEvent(None, _bookmark.decode(event.object).metadata.resource_version)
+        if event.type != "ERROR":
+            raise Malformed("no event of a known type and of this kind")
+        status = _status.decode(event.object)
+    except _UNREADABLE as error:
+        raise Malformed(str(error)) from error
+    raise _watch_error(status)
+
+
+def _watch_error(status: struct.Status) -> Exception:
+    text = f"watch ended with {status.code} {(status.message or '')[:MESSAGE_CHARACTERS_MAX]!r}"
+    if status.code == 410 or status.reason in ("Expired", "Gone"):  # noqa: PLR2004 - HTTP
+        return Gone(text)
+    if status.code in (401, 403):
+        return Forbidden(text)
+    return Transient(text)
+
+
+def check(answer: KubeAnswer, subject: str) -> bytes:
+    """Return the body of a 2xx answer; ``subject`` names the request in messages.
+
+    Raises:
+        Forbidden: 401, 403. NotFound: 404. Conflict: 409. Gone: 410.
+        Transient: 429 and 5xx (``RetryLater`` if the server names a time), 408.
+        Terminal: everything else: the server calls the request itself wrong.
+    """
+    code = answer.status
+    if 200 <= code < 300:  # noqa: PLR2004 - HTTP
+        return answer.body
+    text = f"{subject}: {code} {message_of(answer)}"
+    match code:
+        case 401 | 403:
+            raise Forbidden(text)
+        case 404:
+            raise NotFound(text)
+        case 409:
+            raise Conflict(text)
+        case 410:
+            raise Gone(text)
+        case _ if code in (408, 429) or code >= 500:  # noqa: PLR2004 - HTTP
+            raise _come_back(text, answer.headers.get("retry-after", ""))
+        case _:
+            raise Terminal(text)
+
+
+def message_of(answer: KubeAnswer) -> str:
+    """Return the Status message of a failure, quoted and bounded: it is the server's text, not ours."""
+    try:
+        message = _status.decode(answer.body).message or ""
+    except _UNREADABLE:
+        message = answer.body[:MESSAGE_CHARACTERS_MAX].decode(errors="replace")
+    return repr(message[:MESSAGE_CHARACTERS_MAX])
+
+
+def _come_back(text: str, retry_after: str) -> Transient:
+    # Kubernetes sends whole seconds; the HTTP date form is not worth a clock here.
+    if retry_after.isascii() and retry_after.isdigit() and len(retry_after) <= 9:  # noqa: PLR2004 - fits a float
+        return RetryLater(text, min(float(retry_after), RETRY_AFTER_SECONDS_MAX))
+    return Transient(text)
