@@ -1,0 +1,220 @@
+"""The live objects, joined: what is there now, what belongs to which Deployment, what changed lately.
+
+Theory of operation. The inventory is folded from raw rows and owned by one caller, who mutates it through
+``apply`` and ``restore`` alone. Three indexes make it cheap:
+
+- ``_held``: kind -> entity -> newest object and the row it came from;
+- ``_owned``: owner's uid -> the entities it controls, filled whether or not the owner is known yet,
+  because kinds are listed one after another in any order;
+- ``_about``: an object's uid -> the Events that regard it.
+
+Every entry belongs to a live object and goes with it, so what is held is bounded by what the cluster
+holds. One row costs a few dictionary operations; one workload costs its own objects.
+
+It refuses to guess: a pod whose ReplicaSet is not known belongs to nothing yet.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from opsagent.model.entity import Entity, Kind
+from opsagent.model.kube import Deployment, KubeEvent, KubeObject, Pod, ReplicaSet, entity_of
+from opsagent.model.signal import Change, RawRow, RowType
+from opsagent.model.workload import Workload
+from opsagent.signals.change import changes
+
+EVENTS_MAX = 50  # of one workload
+CHANGES_MAX = 50  # of one workload
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    item: KubeObject
+    pointer: str
+
+
+class Inventory:
+    """See the module's docstring. One owner; not safe to share between tasks."""
+
+    def __init__(self) -> None:
+        self._held: dict[Kind, dict[Entity, _Held]] = {kind: {} for kind in Kind}
+        self._owned: dict[str, dict[Entity, None]] = {}
+        self._about: dict[str, dict[Entity, None]] = {}
+        self._by_uid: dict[str, Entity] = {}
+        self._changes: dict[Entity, tuple[Change, ...]] = {}
+
+    def apply(self, row: RawRow) -> tuple[Change, ...]:
+        """Fold one row; return what somebody changed, template first.
+
+        A row about an earlier life of an object (another uid) than the one held changes nothing
+        when it says DELETED.
+        """
+        if row.item is None:
+            return ()
+        entity = entity_of(row.item)
+        held = self._held[row.kind].get(entity)
+        if row.type is RowType.DELETED:
+            if held is None or held.item.meta.uid != row.item.meta.uid:
+                return ()
+            self._remove(entity, held.item)
+        else:
+            self._put(row, entity, None if held is None else held.item)
+        return self._note(row, entity, None if held is None else held.item)
+
+    def restore(self, rows: Iterable[RawRow], known_changes: Iterable[Change]) -> None:
+        """Take over live objects and their recent changes, oldest or newest first; nothing counts as changed."""
+        for row in rows:
+            if row.item is not None and row.type is not RowType.DELETED:
+                entity = entity_of(row.item)
+                held = self._held[row.kind].get(entity)
+                self._put(row, entity, None if held is None else held.item)
+        for change in known_changes:
+            self._remember((change,))
+
+    def concerned(self, row: RawRow) -> set[Entity]:
+        """Return the Deployments that ``row`` is about, known or not.
+
+        An object that goes away is found before it is applied, one that comes after.
+        """
+        deployment = None if row.item is None else self._deployment_of(row.item)
+        return set() if deployment is None else {deployment}
+
+    def workload_of(self, entity: Entity) -> Entity | None:
+        """Return the Deployment that a live object belongs to; of a Deployment itself."""
+        held = self._held[entity.kind].get(entity)
+        return None if held is None else self._deployment_of(held.item)
+
+    def workloads(self) -> tuple[Entity, ...]:
+        """Return all Deployments, in order."""
+        return tuple(sorted(self._held[Kind.DEPLOYMENT]))
+
+    def known(self, kind: Kind) -> Mapping[Entity, KubeObject]:
+        """Return the live objects of ``kind``, as redacted."""
+        return {entity: held.item for entity, held in self._held[kind].items()}
+
+    def workload(self, deployment: Entity) -> Workload | None:
+        """Return a Deployment joined with all that belongs to it, None if it does not exist."""
+        held = self._held[Kind.DEPLOYMENT].get(deployment)
+        if held is None or not isinstance(held.item, Deployment):
+            return None
+        sets = [each for each in self._children(held.item) if isinstance(each, ReplicaSet)]
+        sets.sort(key=lambda each: (-each.revision, each.meta.name))
+        pods = [pod for owner in sets for pod in self._children(owner) if isinstance(pod, Pod)]
+        pods.sort(key=lambda each: each.meta.name)
+        joined: list[KubeObject] = [held.item, *sets, *pods]
+        events = self._events(joined)
+        return Workload(
+            deployment=held.item,
+            replica_sets=tuple(sets),
+            pods=tuple(pods),
+            events=events,
+            changes=self._changes.get(deployment, ()),
+            pointers={
+                entity: self._pointer(entity) for entity in map(entity_of, [*joined, *events])
+            },
+        )
+
+    def _put(self, row: RawRow, entity: Entity, old: KubeObject | None) -> None:
+        assert row.item is not None  # SYNCED carries none and is turned away before
+        if old is not None and _links(old) != _links(row.item):
+            self._unlink(entity, old)
+        self._held[row.kind][entity] = _Held(row.item, f"raw:{row.seq}")
+        self._by_uid[row.item.meta.uid] = entity
+        for index, uid in self._indexes(row.item):
+            index.setdefault(uid, {})[entity] = None
+
+    def _remove(self, entity: Entity, old: KubeObject) -> None:
+        del self._held[entity.kind][entity]
+        self._unlink(entity, old)
+
+    def _unlink(self, entity: Entity, old: KubeObject) -> None:
+        self._by_uid.pop(old.meta.uid, None)
+        for index, uid in self._indexes(old):
+            index[uid].pop(entity)
+            if not index[uid]:
+                del index[uid]
+
+    def _indexes(self, item: KubeObject) -> Iterator[tuple[dict[str, dict[Entity, None]], str]]:
+        """Yield the indexes that ``item`` stands in, each with its key."""
+        if item.meta.owner is not None:
+            yield self._owned, item.meta.owner.uid
+        if isinstance(item, KubeEvent):
+            yield self._about, item.regarding_uid
+
+    def _note(self, row: RawRow, entity: Entity, old: KubeObject | None) -> tuple[Change, ...]:
+        """Return the changes of a Deployment and remember them as long as it lives."""
+        if row.kind is not Kind.DEPLOYMENT:
+            return ()
+        before = old if isinstance(old, Deployment) else None
+        now = row.item if isinstance(row.item, Deployment) else None
+        if row.type is RowType.DELETED:
+            self._changes.pop(entity, None)
+            return changes(before, None, row.at, f"raw:{row.seq}")
+        found = changes(before, now, row.at, f"raw:{row.seq}")
+        self._remember(found)
+        return found
+
+    def _remember(self, found: tuple[Change, ...]) -> None:
+        for entity in {change.entity for change in found}:
+            if entity in self._held[Kind.DEPLOYMENT]:
+                known = {
+                    change.change_id: change for change in (*found, *self._changes.get(entity, ()))
+                }
+                ordered = sorted(known.values(), key=lambda change: (change.path, change.change_id))
+                ordered.sort(key=lambda change: change.at, reverse=True)
+                self._changes[entity] = tuple(ordered[:CHANGES_MAX])
+
+    def _deployment_of(self, item: KubeObject) -> Entity | None:
+        """Walk up: an Event to what it regards, a Pod to its ReplicaSet, that to its Deployment.
+
+        Each step goes to another kind, so forged owner references cannot send it round in circles.
+        """
+        owner = item.meta.owner
+        match item:
+            case Deployment():
+                return entity_of(item)
+            case ReplicaSet() if owner is not None and owner.kind == Kind.DEPLOYMENT:
+                return Entity(Kind.DEPLOYMENT, item.meta.namespace, owner.name)
+            case Pod() if owner is not None:
+                return self._upwards(owner.uid, (Kind.REPLICA_SET,))
+            case KubeEvent():
+                return self._upwards(
+                    item.regarding_uid, (Kind.POD, Kind.REPLICA_SET, Kind.DEPLOYMENT)
+                )
+            case _:
+                return None
+
+    def _upwards(self, uid: str, kinds: tuple[Kind, ...]) -> Entity | None:
+        entity = self._by_uid.get(uid)
+        return None if entity is None or entity.kind not in kinds else self.workload_of(entity)
+
+    def _children(self, owner: KubeObject) -> Iterator[KubeObject]:
+        """Yield what ``owner`` controls; owners never reach into another namespace."""
+        for entity in self._owned.get(owner.meta.uid, ()):
+            if entity.namespace == owner.meta.namespace:
+                yield self._held[entity.kind][entity].item
+
+    def _events(self, items: Iterable[KubeObject]) -> tuple[KubeEvent, ...]:
+        found = [
+            event
+            for item in items
+            for entity in self._about.get(item.meta.uid, ())
+            if isinstance(event := self._held[entity.kind][entity].item, KubeEvent)
+        ]
+        found.sort(key=lambda event: event.meta.name)
+        found.sort(key=_last_at, reverse=True)
+        return tuple(found[:EVENTS_MAX])
+
+    def _pointer(self, entity: Entity) -> str:
+        return self._held[entity.kind][entity].pointer
+
+
+def _links(item: KubeObject) -> tuple[str, str, str]:
+    """Return everything that decides where ``item`` stands in the indexes."""
+    owner = "" if item.meta.owner is None else item.meta.owner.uid
+    return item.meta.uid, owner, item.regarding_uid if isinstance(item, KubeEvent) else ""
+
+
+def _last_at(event: KubeEvent) -> float:
+    at = event.last_at or event.first_at
+    return 0.0 if at is None else at.timestamp()

@@ -1,0 +1,204 @@
+"""Secrets are gone before anything is stored: objects and texts with every known secret taken out.
+
+Theory of operation. Two rules, by where a value stands:
+
+- *Literal environment values* become keyed hashes, ``hmac:`` and 16 hex digits of HMAC-SHA256 under the
+  install's key. Equal values stay equal, so a change is seen, but a guess cannot be checked without the
+  key. Kept as they are: addresses (host, host:port, port, URL), because root causes are found by joining
+  them with Services. A bare host or port must stand under a name that ends in a word for one; under a
+  name that speaks of a secret and not of an address nothing is kept. A URL's path is hashed.
+- *Free text* (messages, kept annotations, label values, log lines) is scrubbed of tokens of known
+  formats and of values behind names of secrets, then cut to a length.
+
+It refuses unknown annotations: only those in ``ANNOTATIONS_KEPT`` or below ``opsagent.io/`` pass, so that
+``last-applied-configuration``, which repeats the whole object, never does.
+
+Both functions are idempotent. Patterns start at literals, their repeats run over one character class or
+over alternatives that begin differently, and the text they see is short: no input makes them slow.
+"""
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import assert_never
+
+from opsagent.model.kube import (
+    Condition,
+    Container,
+    ContainerState,
+    ContainerStatus,
+    Deployment,
+    EnvVar,
+    KubeEvent,
+    KubeObject,
+    Namespace,
+    Node,
+    ObjectMeta,
+    Pod,
+    ReplicaSet,
+)
+
+TEXT_LENGTH_MAX = 2048  # a v1 Event's message has at most 1024 bytes
+_SLACK = 512  # read beyond the cut, so that a token at the edge is still seen whole enough
+_MARK = "[redacted]"
+_CUT = "\n…"  # on a line of its own, where no pattern reaches from the text before it
+
+ANNOTATIONS_KEPT = frozenset({"deployment.kubernetes.io/revision", "kubernetes.io/change-cause"})
+OWN_PREFIX = "opsagent.io/"
+
+_HASHED = re.compile(r"hmac:[0-9a-f]{16}")
+
+# Source of formats: the issuers' documentation of their token prefixes.
+_TOKENS = re.compile(
+    r"""(?<![A-Za-z0-9])(?:
+    eyJ[\w-]{6,}(?:\.[\w-]*){0,4}                       # JWT, JWE
+  | (?:A3T[A-Z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|AIPA|ABIA|ACCA)[A-Z0-9]{12}  # AWS key ids
+  | gh[pousr]_[A-Za-z0-9]{16} | github_pat_\w{16}       # GitHub
+  | gl(?:pat|rt|dt|cbt|ptt|soat)-[\w-]{16}              # GitLab
+  | xox[a-z]-[\w-]{10} | xapp-[\w-]{10}                 # Slack
+  | hooks\.slack\.com/[\w/-]+
+  | AIza[\w-]{30} | ya29\.[\w-]{10}                     # Google
+  | [rsp]k_(?:live|test)_\w{10} | whsec_[\w+/=-]{10,}   # Stripe, standard webhooks
+  | sk-[\w-]{16}                                        # model vendors
+  | npm_\w{30} | pypi-[\w-]{16} | dop_v1_\w{30}
+  | SG\.[\w-]{16,}(?:\.[\w-]*)?                         # SendGrid
+  | hvs\.[\w-]{16} | AGE-SECRET-KEY-1\w{20}             # Vault, age
+    )[\w-]*""",
+    re.VERBOSE,
+)
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{1,40}-----[\s\S]*?(?:-----END [A-Z0-9 ]{1,40}-----|\Z)")
+_URL_CREDENTIALS = re.compile(r"://(?:[^\s/@:]*:[^\s]+|[^\s/@]+)@")
+_HEADER = re.compile(
+    r"(?i)((?:proxy-)?authorization|(?:set-)?cookie)(\\?[\"']?\s{0,3}[:=]\s{0,3})[^\r\n]+"
+)
+_SCHEME = re.compile(r"(?i)\b(bearer|basic)\s{1,3}[\w.~+/=-]{8,}")
+_PAIR = re.compile(
+    r"(?i)(pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|signature|[\"']auth"
+    r"|(?:api|access|private|encryption|signing|account)[_-]?key)"
+    r"([\w.-]{0,64}\\?[\"']?\s{0,3}(?:=>|[:=])\s{0,3})"
+    r"(?:\\?\"[^\"]*\"?|'[^']*'?|\\.|[^\s,;&\"'])+"
+)
+
+_ADDRESS_NAME = re.compile(
+    r"(?i)(?:host|hostname|addr|address|endpoint|url|uri|server|service|peer|upstream|broker"
+    r"|backend|proxy)(?:e?s)?$"
+)
+_SECRET_NAME = re.compile(r"(?i)pass|pwd|secret|token|credential|key|auth|dsn|salt|cookie|session")
+_PORT_NAME = re.compile(r"(?i)port$")
+_PORT = re.compile(r"[0-9]{1,5}")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,8}}"
+_ADDRESS = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?|\[[0-9a-f:]{{2,45}}\]:[0-9]{{1,5}}")
+_DOTTED_WITH_PORT = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{1,8}}:[0-9]{{1,5}}")
+_URL = re.compile(rf"([a-z][a-z0-9+.-]{{1,15}}://{_HOST}(?::[0-9]{{1,5}})?)(/[^\s]*)?")
+
+
+def redact_text(text: str) -> str:
+    """Return ``text`` without secrets of known formats, at most ``TEXT_LENGTH_MAX`` characters."""
+    kept = text[: TEXT_LENGTH_MAX + _SLACK]
+    kept = _PEM.sub(_MARK, kept)
+    kept = _TOKENS.sub(_MARK, kept)
+    kept = _URL_CREDENTIALS.sub(f"://{_MARK}@", kept)
+    kept = _HEADER.sub(rf"\1\2{_MARK}", kept)
+    kept = _SCHEME.sub(rf"\1 {_MARK}", kept)
+    kept = _PAIR.sub(rf"\1\2{_MARK}", kept)
+    return kept if len(kept) <= TEXT_LENGTH_MAX else kept[: TEXT_LENGTH_MAX - len(_CUT)] + _CUT
+
+
+def redact(item: KubeObject, key: bytes) -> KubeObject:
+    """Return ``item`` with nothing secret in it; ``key`` is the install's, 32 random bytes."""
+    meta = _meta(item.meta)
+    match item:
+        case Pod():
+            statuses = tuple(_container_status(status) for status in item.container_statuses)
+            return replace(
+                item,
+                meta=meta,
+                containers=_containers(item.containers, key),
+                conditions=_conditions(item.conditions),
+                container_statuses=statuses,
+            )
+        case Deployment():
+            return replace(
+                item,
+                meta=meta,
+                containers=_containers(item.containers, key),
+                template_digest=_keyed(item.template_digest, key),
+                conditions=_conditions(item.conditions),
+            )
+        case ReplicaSet():
+            return replace(
+                item,
+                meta=meta,
+                containers=_containers(item.containers, key),
+                template_digest=_keyed(item.template_digest, key),
+            )
+        case KubeEvent():
+            return replace(item, meta=meta, message=redact_text(item.message))
+        case Node():
+            return replace(item, meta=meta, conditions=_conditions(item.conditions))
+        case Namespace():
+            return replace(item, meta=meta)
+        case _:
+            assert_never(item)
+
+
+def _meta(meta: ObjectMeta) -> ObjectMeta:
+    annotations = {
+        name: redact_text(value)
+        for name, value in meta.annotations.items()
+        if name in ANNOTATIONS_KEPT or name.startswith(OWN_PREFIX)
+    }
+    return replace(meta, labels=_values(meta.labels), annotations=annotations)
+
+
+def _values(texts: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: redact_text(value) for name, value in texts.items()}
+
+
+def _conditions(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    return tuple(replace(each, message=redact_text(each.message)) for each in conditions)
+
+
+def _container_status(status: ContainerStatus) -> ContainerStatus:
+    last = status.last_state
+    return replace(
+        status, state=_state(status.state), last_state=None if last is None else _state(last)
+    )
+
+
+def _state(state: ContainerState) -> ContainerState:
+    return replace(state, message=redact_text(state.message)) if state.message else state
+
+
+def _containers(containers: tuple[Container, ...], key: bytes) -> tuple[Container, ...]:
+    return tuple(
+        replace(each, env=tuple(_env(env, key) for env in each.env)) for each in containers
+    )
+
+
+def _env(env: EnvVar, key: bytes) -> EnvVar:
+    return replace(env, value=_env_value(env.name, env.value, key)) if env.value else env
+
+
+def _env_value(name: str, value: str, key: bytes) -> str:
+    """Return the address that ``value`` is, else its keyed hash."""
+    is_address_name = _ADDRESS_NAME.search(name) is not None
+    if len(value) > TEXT_LENGTH_MAX or redact_text(value) != value:
+        return _keyed(value, key)
+    if _SECRET_NAME.search(name) and not is_address_name:
+        return _keyed(value, key)
+    if url := _URL.fullmatch(value):
+        path = (url[2] or "").removeprefix("/")
+        return url[1] + (f"/{_keyed(path, key)}" if url[2] else "")
+    if _PORT_NAME.search(name) and _PORT.fullmatch(value):
+        return value
+    form = _ADDRESS if is_address_name else _DOTTED_WITH_PORT
+    return value if form.fullmatch(value) else _keyed(value, key)
+
+
+def _keyed(value: str, key: bytes) -> str:
+    if not value or _HASHED.fullmatch(value):
+        return value
+    return f"hmac:{hmac.digest(key, value.encode(), 'sha256').hex()[:16]}"
