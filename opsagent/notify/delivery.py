@@ -2,12 +2,10 @@
 
 Pure. Paging fails open: an attempt is cheap and a lost page is not, so the waits stay short (at most five
 minutes) for a whole day. After that the news is stale and the receiver has been broken for long
-enough that somebody must have noticed; giving up is said and counted by the caller, never silent.
+enough that somebody must have noticed; the caller says and counts what it gives up.
 """
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import TypeAlias
 
 FIRST_WAIT = dt.timedelta(seconds=5)  # Source: Standard Webhooks, recommended retry schedule
 WAIT_MAX = dt.timedelta(minutes=5)
@@ -15,38 +13,19 @@ GIVE_UP_AFTER = dt.timedelta(hours=24)
 DOUBLINGS_MAX = 6  # 5 s doubled six times passes WAIT_MAX; more would only overflow
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAt:
-    """Try again at this instant."""
-
-    at: dt.datetime
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Stop trying; ``reason`` tells a person."""
-
-    reason: str
-
-
-NextStep: TypeAlias = RetryAt | GiveUp
-
-
 def after_failure(
-    decided_at: dt.datetime, attempts: int, now: dt.datetime, share: float
-) -> NextStep:
-    """Return what to do after the ``attempts``-th attempt failed in a way that may pass.
+    attempts: int, created_at: dt.datetime, now: dt.datetime, share: float
+) -> dt.datetime | None:
+    """Return when to try again after an attempt failed in a way that may pass; None: give up.
 
     Args:
-        decided_at: the notification's own instant; its age counts, also across restarts.
-        attempts: how many were made so far, from 1.
+        attempts: how many were made so far, from 1; after a restart it counts from 1 again.
+        created_at: the notification's own instant; its age decides, also across restarts.
         now: the present instant.
-        share: a draw between 0 and 1. The wait is that share of its second half (equal jitter), so
-            that a receiver coming back is not met by everything at once.
+        share: a draw between 0 and 1. The wait is half of its ceiling and that share of the other half
+            (equal jitter), so that a receiver coming back is not met by everything at once.
     """
-    if now - decided_at >= GIVE_UP_AFTER:
-        hours = GIVE_UP_AFTER // dt.timedelta(hours=1)
-        return GiveUp(f"no receiver took it within {hours} hours and {attempts} attempts")
-    doublings = min(attempts - 1, DOUBLINGS_MAX)
-    ceiling = min(FIRST_WAIT * 2**doublings, WAIT_MAX)
-    return RetryAt(now + ceiling * (0.5 + share / 2))
+    if now - created_at >= GIVE_UP_AFTER:
+        return None
+    ceiling = min(FIRST_WAIT * (1 << min(attempts - 1, DOUBLINGS_MAX)), WAIT_MAX)
+    return now + ceiling * (0.5 + share / 2)

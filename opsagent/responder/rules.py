@@ -6,7 +6,7 @@ recently, the object accepts a new template, there is a revision to go back to. 
 fails ends the search with words for a person. Every name and number in the words comes from decoded
 fields; text from logs and events never gets here.
 
-Pure. It refuses to guess: no runbook, no proposal.
+Pure. It refuses to guess: no runbook, no proposal. ``RulesInvestigator`` is the port's form of it.
 """
 
 import datetime as dt
@@ -20,6 +20,7 @@ from opsagent.model.kube import ReplicaSet, ref_of
 from opsagent.model.plan import Proposal, RolloutUndo, VerifySpec
 from opsagent.model.signal import Change, ChangeType
 from opsagent.model.workload import Workload
+from opsagent.ports import RunbookLibrary
 from opsagent.runbook import Runbook, match
 
 # An undo has succeeded when the Deployment is well, not when it is merely ill in another way.
@@ -38,7 +39,7 @@ class Revision:
 
 def propose(
     incident: Incident,
-    workload: Workload | None,
+    workload: Workload,
     runbooks: Iterable[Runbook],
     now: dt.datetime,
     verify_override: VerifySpec | None = None,
@@ -47,7 +48,7 @@ def propose(
 
     Args:
         incident: its first diagnosis decides.
-        workload: the Deployment that the diagnosis names, as it is now; None if it is not known.
+        workload: the Deployment that the diagnosis names, as it is now.
         runbooks: all active ones.
         now: rollouts are dated against it.
         verify_override: takes the place of the runbook's own verification.
@@ -58,8 +59,6 @@ def propose(
     book = match(runbooks, top.cause, top.confidence)
     if book is None:
         return f"No runbook is for {top.cause.value} at confidence {top.confidence:.2f}."
-    if workload is None:
-        return f"{top.entity} is not in the cluster any more."
     found = _undo(top, workload, book, now)
     if isinstance(found, str):
         return found
@@ -72,6 +71,20 @@ def propose(
         symptoms=SYMPTOMS,
         verify=verify_override or book.verify,
     )
+
+
+class RulesInvestigator:
+    """``ports.Investigator`` by runbooks alone: it asks nothing of the world and never fails."""
+
+    def __init__(self, library: RunbookLibrary, verify_override: VerifySpec | None = None) -> None:
+        self._library = library
+        self._verify_override = verify_override
+
+    async def investigate(
+        self, incident: Incident, workload: Workload, now: dt.datetime
+    ) -> Proposal | str:
+        """Return a proposal, or in words why there is none."""
+        return propose(incident, workload, self._library.runbooks(), now, self._verify_override)
 
 
 def _undo(
