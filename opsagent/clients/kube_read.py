@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from opsagent.clients import kube_wire as wire
 from opsagent.clients.kube_path import collection_path, object_path
+from opsagent.clients.kube_status import raise_for_status
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.kube import KubeObject
 from opsagent.model.signal import LogRecord
@@ -74,7 +75,7 @@ class KubeReader:
         """Return one page of at most ``limit`` objects; an empty ``namespace`` means all.
 
         Raises:
-            Transient, Forbidden, NotFound, Gone, Terminal: see ``kube_wire.check``.
+            Transient, Forbidden, NotFound, Gone, Terminal: see ``kube_status``.
         """
         query = {"limit": str(limit)}
         if continue_token:
@@ -95,7 +96,7 @@ class KubeReader:
 
         Raises:
             Gone: the version is too old, as an HTTP status or as an event.
-            Transient, Forbidden, NotFound, Terminal: see ``kube_wire.check``.
+            Transient, Forbidden, NotFound, Terminal: see ``kube_status``.
         """
         path = collection_path(kind, namespace)
         query = {
@@ -124,7 +125,7 @@ class KubeReader:
 
         Raises:
             NotFound: there is none. Transient: none that can be read (also if it is malformed).
-            Forbidden, Terminal: see ``kube_wire.check``.
+            Forbidden, Terminal: see ``kube_status``.
         """
         body = await self._get(object_path(entity), None)
         try:
@@ -142,7 +143,7 @@ class KubeReader:
 
         Raises:
             NotFound: no such pod, or this container has no (previous) log yet.
-            Transient, Forbidden, Terminal: see ``kube_wire.check``.
+            Transient, Forbidden, Terminal: see ``kube_status``.
         """
         path = f"{object_path(pod)}/log"
         query = {
@@ -155,14 +156,15 @@ class KubeReader:
             query["previous"] = "true"
         async with self._transport.stream(path, query=query) as (status, chunks):
             if status == 400:  # noqa: PLR2004 - HTTP: waiting to start, or no previous container
-                message = wire.message_of(await _failure(status, chunks))
-                raise NotFound(f"no log of {pod} {container!r}: {message}")
+                raise NotFound(f"{pod} has no such log of container {container[:80]!r}")
             await _check_stream(status, chunks, f"log {path}")
             content = await _read_up_to(chunks, LOG_BYTES_MAX)
         return self._log_records(pod, container, content)
 
     async def _get(self, path: str, query: Mapping[str, str] | None) -> bytes:
-        return wire.check(await self._transport.request("GET", path, query=query), f"GET {path}")
+        answer = await self._transport.request("GET", path, query=query)
+        raise_for_status(answer, f"GET {path}")
+        return answer.body
 
     def _log_records(self, pod: Entity, container: str, content: bytes) -> tuple[LogRecord, ...]:
         lines = content.split(b"\n")
@@ -190,11 +192,8 @@ def parse_stamp(stamp: bytes) -> dt.datetime | None:
 
 async def _check_stream(status: int, chunks: AsyncIterator[bytes], subject: str) -> None:
     if status != 200:  # noqa: PLR2004 - HTTP
-        wire.check(await _failure(status, chunks), subject)
-
-
-async def _failure(status: int, chunks: AsyncIterator[bytes]) -> KubeAnswer:
-    return KubeAnswer(status, await _read_up_to(chunks, FAILURE_BYTES_MAX))
+        body = await _read_up_to(chunks, FAILURE_BYTES_MAX)
+        raise_for_status(KubeAnswer(status, body), subject)
 
 
 async def _read_up_to(chunks: AsyncIterator[bytes], bytes_max: int) -> bytes:

@@ -11,7 +11,7 @@ API classes are never touched: one instance costs about 100 MiB. Three of its ha
 * a token is refreshed by a hook only in a pod; with a kubeconfig we hang in our own hook.
 
 Importing the client takes about a second of CPU and 50 MiB, so it happens in :func:`connect`, not
-when this module is imported. Neither method judges an HTTP status: callers do (``kube_wire.check``).
+when this module is imported. Neither method judges an HTTP status: callers do (``kube_status``).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Kubernetes JSON to model values, and HTTP statuses to the errors of ``ports``.
+"""Kubernetes JSON to model values.
 
 Theory. Each kind has msgspec Structs with only the fields we use (``kube_struct``); everything else
 (most of managedFields, volumes, probes) is skipped by the decoder without building an object, which
@@ -20,21 +20,9 @@ from opsagent.clients import kube_convert as convert, kube_struct as struct
 from opsagent.model.entity import Kind
 from opsagent.model.kube import KubeObject
 from opsagent.model.signal import RowType
-from opsagent.ports import (
-    Conflict,
-    Forbidden,
-    Gone,
-    KubeAnswer,
-    ListPage,
-    NotFound,
-    Terminal,
-    Transient,
-    WatchEvent,
-)
-from opsagent.runtime.retry import RetryLater
+from opsagent.ports import Forbidden, Gone, ListPage, Transient, WatchEvent
 
 MESSAGE_CHARACTERS_MAX = 300
-RETRY_AFTER_SECONDS_MAX = 3600.0
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
 _ROW_TYPES = {"ADDED": RowType.ADDED, "MODIFIED": RowType.MODIFIED, "DELETED": RowType.DELETED}
 S = TypeVar("S", bound=struct.Object)
@@ -175,47 +163,4 @@ def _watch_error(status: struct.Status) -> Exception:
         return Gone(text)
     if status.code in (401, 403):
         return Forbidden(text)
-    return Transient(text)
-
-
-def check(answer: KubeAnswer, subject: str) -> bytes:
-    """Return the body of a 2xx answer; ``subject`` names the request in messages.
-
-    Raises:
-        Forbidden: 401, 403. NotFound: 404. Conflict: 409. Gone: 410.
-        Transient: 429 and 5xx (``RetryLater`` if the server names a time), 408.
-        Terminal: everything else: the server calls the request itself wrong.
-    """
-    code = answer.status
-    if 200 <= code < 300:  # noqa: PLR2004 - HTTP
-        return answer.body
-    text = f"{subject}: {code} {message_of(answer)}"
-    match code:
-        case 401 | 403:
-            raise Forbidden(text)
-        case 404:
-            raise NotFound(text)
-        case 409:
-            raise Conflict(text)
-        case 410:
-            raise Gone(text)
-        case _ if code in (408, 429) or code >= 500:  # noqa: PLR2004 - HTTP
-            raise _come_back(text, answer.headers.get("retry-after", ""))
-        case _:
-            raise Terminal(text)
-
-
-def message_of(answer: KubeAnswer) -> str:
-    """Return the Status message of a failure, quoted and bounded: it is the server's text, not ours."""
-    try:
-        message = _status.decode(answer.body).message or ""
-    except _UNREADABLE:
-        message = answer.body[:MESSAGE_CHARACTERS_MAX].decode(errors="replace")
-    return repr(message[:MESSAGE_CHARACTERS_MAX])
-
-
-def _come_back(text: str, retry_after: str) -> Transient:
-    # Kubernetes sends whole seconds; the HTTP date form is not worth a clock here.
-    if retry_after.isascii() and retry_after.isdigit() and len(retry_after) <= 9:  # noqa: PLR2004 - fits a float
-        return RetryLater(text, min(float(retry_after), RETRY_AFTER_SECONDS_MAX))
     return Transient(text)

@@ -46,6 +46,9 @@ class BackoffPolicy:
     limit_seconds: float = 60.0
 
 
+DEFAULT_POLICY = BackoffPolicy()
+
+
 class Backoff:
     """The wait before the next attempt; one instance per thing that is retried.
 
@@ -54,7 +57,7 @@ class Backoff:
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog.
     """
 
-    def __init__(self, chance: Chance, policy: BackoffPolicy = BackoffPolicy()) -> None:
+    def __init__(self, chance: Chance, policy: BackoffPolicy = DEFAULT_POLICY) -> None:
         self._chance = chance
         self._policy = policy
         self._failures = 0
@@ -80,7 +83,7 @@ async def retry(
     *,
     attempts: int,
     chance: Chance,
-    policy: BackoffPolicy = BackoffPolicy(),
+    policy: BackoffPolicy = DEFAULT_POLICY,
 ) -> T:
     """Call ``attempt`` until it succeeds, at most ``attempts`` times (1 or more), waiting in between.
 
