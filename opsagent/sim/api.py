@@ -1,0 +1,231 @@
+"""The API server: who asks, may they, and then the verb.
+
+Sans-IO: a request comes in with the time, an answer or an open watch goes out. Every refusal is a
+``v1 Status``. Bodies are checked as far as the sim uses them, not against the whole API.
+"""
+
+import datetime as dt
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from opsagent.ports import Identity, KubeAnswer
+from opsagent.sim.access import Access, Attempt, attempt_of, forbidden
+from opsagent.sim.audit import AuditEntry
+from opsagent.sim.deletion import delete
+from opsagent.sim.errors import (
+    StatusError,
+    bad_request,
+    conflict,
+    method_not_allowed,
+    no_such_path,
+    unauthorized,
+)
+from opsagent.sim.kubelet import LogQuery
+from opsagent.sim.listing import list_page
+from opsagent.sim.ownership import Write
+from opsagent.sim.patching import patched
+from opsagent.sim.requests import WRITES, Request, bad_version
+from opsagent.sim.resources import REVIEWS, Route, route
+from opsagent.sim.selection import selection
+from opsagent.sim.store import ObjectStore
+from opsagent.sim.values import Obj, encode
+from opsagent.sim.watch import TIMEOUT_SECONDS, Watch, WatchOptions
+
+Answer: TypeAlias = KubeAnswer | Watch
+
+VERSION = {"major": "1", "minor": "37", "gitVersion": "v1.37.2+sim", "platform": "sim/none"}
+_OPEN_PATHS = frozenset({"/readyz", "/livez", "/healthz", "/version"})
+_JSON = {"content-type": "application/json"}
+_TEXT = {"content-type": "text/plain; charset=utf-8"}
+
+
+def _answer(status: int, item: Obj) -> KubeAnswer:
+    return KubeAnswer(status, encode(item), _JSON)
+
+
+def _refusal(error: StatusError) -> KubeAnswer:
+    headers = _JSON | ({"retry-after": "1"} if error.code == 429 else {})  # noqa: PLR2004 - HTTP
+    return KubeAnswer(error.code, encode(error.status()), headers)
+
+
+def _body(request: Request) -> Obj:
+    try:
+        found = json.loads(request.body)
+    except ValueError as error:
+        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("metadata", {}), dict):
+        raise bad_request("the body must be an object with metadata")
+    return found
+
+
+def _placed(sent: Obj, place: Route) -> Obj:
+    """Return ``sent`` with the names that its path gives.
+
+    Raises:
+        StatusError: 400, body and path contradict each other.
+    """
+    meta = dict(sent.get("metadata", {}))
+    if sent.get("kind", place.resource.kind) != place.resource.kind:
+        raise bad_request(f"{sent['kind']} does not match the path of {place.resource.kind}")
+    for field_name, value in (("namespace", place.namespace), ("name", place.name)):
+        if value and meta.setdefault(field_name, value) != value:
+            message = f"the {field_name} of the object ({meta[field_name]}) does not match the URL"
+            raise bad_request(message)
+    return sent | {"metadata": meta}
+
+
+@dataclass(slots=True)
+class Api:
+    """The front door of one cluster."""
+
+    store: ObjectStore
+    access: Access
+    read_log: Callable[[Obj, LogQuery], bytes]
+    audit: list[AuditEntry] = field(default_factory=list)
+    refusals: deque[int] = field(default_factory=deque)
+
+    def handle(self, request: Request, now: dt.datetime) -> Answer:
+        """Answer one request."""
+        if request.path in _OPEN_PATHS:
+            is_version = request.path == "/version"
+            return _answer(200, VERSION) if is_version else KubeAnswer(200, b"ok", _TEXT)
+        place = route(request.path)
+        identity = self.access.identify(request.token)
+        try:
+            answer = self._judged(request, place, identity, now)
+        except StatusError as error:
+            answer = _refusal(error)
+        if place is not None:
+            self._keep(request, place, identity, answer, now)
+        return answer
+
+    def _judged(
+        self, request: Request, place: Route | None, identity: Identity | None, now: dt.datetime
+    ) -> Answer:
+        """Let a known and entitled client through to the verb.
+
+        Raises:
+            StatusError: any refusal.
+        """
+        if self.refusals:
+            code = self.refusals.popleft()
+            reason = {401: "Unauthorized", 429: "TooManyRequests"}.get(code, "InternalError")
+            raise StatusError(code, reason, "refused on purpose by the simulation")
+        if identity is None:
+            raise unauthorized()
+        if place is None:
+            raise no_such_path()
+        attempt = attempt_of(place, request.verb(place))
+        if not self.access.allows(identity, attempt):
+            raise forbidden(identity, attempt)
+        write = Write(request.manager, now, place.subresource, request.is_dry_run(place))
+        return self._served(request, place, attempt, write)
+
+    def _served(self, request: Request, place: Route, attempt: Attempt, write: Write) -> Answer:
+        if place.resource in REVIEWS:
+            if attempt.verb != "create":
+                raise method_not_allowed()
+            return _answer(201, self.access.review(place, _body(request)))
+        if attempt.verb in WRITES:
+            return self._written(request, place, attempt, write)
+        match attempt.verb:
+            case "watch":
+                return self._watch(request, place, write.at)
+            case "list":
+                return self._list(request, place)
+            case _:
+                return self._get(request, place)
+
+    def _written(
+        self, request: Request, place: Route, attempt: Attempt, write: Write
+    ) -> KubeAnswer:
+        match attempt.verb:
+            case "create" if not place.name:
+                sent = _placed(_body(request), place)
+                return _answer(201, self.store.create(place.resource, sent, write))
+            case "update" if place.name:
+                sent = _placed(_body(request), place)
+                return _answer(200, self.store.update(place.resource, sent, write))
+            case "patch" if place.name:
+                return self._patch(request, place, write)
+            case "delete" if place.name:
+                return self._delete(request, place, write)
+            case _:
+                raise method_not_allowed()
+
+    def _get(self, request: Request, place: Route) -> KubeAnswer:
+        item = self.store.get(place.resource, place.namespace, place.name)
+        if place.subresource == "log":
+            return KubeAnswer(200, self.read_log(item, request.log_query()), _TEXT)
+        return _answer(200, item)
+
+    def _list(self, request: Request, place: Route) -> KubeAnswer:
+        wanted = selection(place.resource, place.namespace, request.query)
+        limit = request.number("limit") or 0
+        token = request.query.get("continue", "")
+        return _answer(200, list_page(self.store, wanted, limit, token))
+
+    def _watch(self, request: Request, place: Route, now: dt.datetime) -> Watch:
+        after = request.number("resourceVersion") or None
+        if after is not None and after > self.store.version:
+            raise bad_version(after, self.store.version)
+        options = WatchOptions(
+            after,
+            wants_bookmarks=request.query.get("allowWatchBookmarks") in {"true", "1"},
+            timeout_seconds=request.number("timeoutSeconds") or TIMEOUT_SECONDS,
+        )
+        wanted = selection(place.resource, place.namespace, request.query)
+        return Watch(self.store, wanted, options, now)
+
+    def _patch(self, request: Request, place: Route, write: Write) -> KubeAnswer:
+        old = self.store.get(place.resource, place.namespace, place.name)
+        new = patched(old, request.body, request.content_type)
+        if not isinstance(new.get("metadata"), dict):
+            raise bad_request("a patch may not take the metadata away")
+        return _answer(200, self.store.update(place.resource, _placed(new, place), write))
+
+    def _delete(self, request: Request, place: Route, write: Write) -> KubeAnswer:
+        item = self.store.get(place.resource, place.namespace, place.name)
+        options = _body(request) if request.body else {}
+        meta = item["metadata"]
+        for field_name, value in (options.get("preconditions") or {}).items():
+            if meta.get(field_name) != value:
+                raise conflict(place.resource, place.name)
+        grace = options.get("gracePeriodSeconds", request.number("gracePeriodSeconds"))
+        if not write.is_dry_run:
+            item = delete(self.store, place.resource, item, write.at, grace)
+        return _answer(200, item)
+
+    def _keep(
+        self,
+        request: Request,
+        place: Route,
+        identity: Identity | None,
+        answer: Answer,
+        now: dt.datetime,
+    ) -> None:
+        """Write the audit entry of a write or review."""
+        attempt = attempt_of(place, request.verb(place))
+        if attempt.verb not in WRITES:
+            return
+        assert isinstance(answer, KubeAnswer)
+        self.audit.append(
+            AuditEntry(
+                at=now,
+                user=identity.username if identity else "",
+                verb=attempt.verb,
+                resource=attempt.resource,
+                namespace=attempt.namespace,
+                name=attempt.name or _name_in(answer),
+                is_dry_run=request.query.get("dryRun") == "All",
+                status=answer.status,
+            )
+        )
+
+
+def _name_in(answer: KubeAnswer) -> str:
+    """Return the name of a created object; reviews have none."""
+    return str(json.loads(answer.body).get("metadata", {}).get("name", ""))

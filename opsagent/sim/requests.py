@@ -1,0 +1,90 @@
+"""One request to the API, and what it says about itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from opsagent.sim.errors import StatusError, bad_request, invalid
+from opsagent.sim.kubelet import LogQuery
+from opsagent.sim.resources import Route
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+WRITES = frozenset(_VERBS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client sent. ``query`` holds the last value of each parameter."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    content_type: str = "application/json"
+    token: str = ""
+    user_agent: str = ""
+
+    @property
+    def is_watch(self) -> bool:
+        """Whether it asks for changes instead of a list."""
+        return self.query.get("watch", "") in {"true", "1"}
+
+    @property
+    def manager(self) -> str:
+        """The field manager: as named, else the client's own name."""
+        return self.query.get("fieldManager") or self.user_agent.partition("/")[0] or "unknown"
+
+    def number(self, name: str) -> int | None:
+        """Return a whole-number parameter, None if it is absent.
+
+        Raises:
+            StatusError: 400, it is no whole number or negative.
+        """
+        text = self.query.get(name, "")
+        if not text:
+            return None
+        if not text.isdigit():
+            raise bad_request(f"invalid value for {name}: {text!r}")
+        return int(text)
+
+    def verb(self, place: Route) -> str:
+        """Return the verb in RBAC's words."""
+        if self.method in _VERBS:
+            return _VERBS[self.method]
+        if place.name:
+            return "get"
+        return "watch" if self.is_watch else "list"
+
+    def is_dry_run(self, place: Route) -> bool:
+        """Return whether nothing is to be stored.
+
+        Raises:
+            StatusError: 422, a mode that does not exist: a guess would write.
+        """
+        mode = self.query.get("dryRun", "")
+        if mode not in {"", "All"}:
+            causes = [("dryRun", f'Unsupported value: "{mode}": supported values: "All"')]
+            raise invalid(place.resource, place.name, causes)
+        return bool(mode)
+
+    def log_query(self) -> LogQuery:
+        """Read the parameters of a log request.
+
+        Raises:
+            StatusError: 400, an unreadable number, or ``follow``, which is not served.
+        """
+        if self.query.get("follow") == "true":
+            raise bad_request("following a log is not supported")
+        return LogQuery(
+            container=self.query.get("container", ""),
+            is_previous=self.query.get("previous") == "true",
+            tail_lines=self.number("tailLines"),
+            has_timestamps=self.query.get("timestamps") == "true",
+            limit_bytes=self.number("limitBytes"),
+        )
+
+
+def bad_version(asked: int, current: int) -> StatusError:
+    """504 for a version that is not there yet."""
+    message = f"Timeout: Too large resource version: {asked}, current: {current}"
+    causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    return StatusError(504, "Timeout", message, {"causes": causes})
