@@ -57,5 +57,5 @@ class Gate:
             await self._app(scope, receive, send)
 
     def _knows(self, headers: Headers) -> bool:
-        given = headers.get("authorization", "").encode("utf-8", "replace")
+        given = headers.get("authorization", "").encode("latin-1")  # the bytes as they came
         return hmac.compare_digest(given, self._expected)
