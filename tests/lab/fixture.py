@@ -1,0 +1,79 @@
+"""The lab as pytest sees it: tests marked ``lab`` may ask for the fixture ``lab``.
+
+They run where the environment says ``LAB=1`` or ``CI=true``; there a lab that does not start fails them,
+so that green means something. Elsewhere they are skipped, and the reason is printed.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.lab.cluster import IDENTITIES, Cluster, down, up
+
+# Waiting for real programs takes real time. The build and the start are not counted: they have limits
+# of their own.
+TEST_SECONDS = 90
+WHY_NOT = "the lab is off: set LAB=1 (or CI=true) to build it from Go modules and run on it"
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A running cluster, the paths of kubeconfigs, and the tokens of two approvers.
+
+    ``alice`` may approve in ``shop`` and in fresh namespaces, ``bob`` may not.
+    """
+
+    cluster: Cluster
+    admin: Path
+    reader: Path
+    executor: Path
+    audit_log: Path
+    alice_token: str = field(repr=False)
+    bob_token: str = field(repr=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1), repr=False)
+
+    def fresh_namespace(self) -> str:
+        """Create a namespace that no other test uses; the executor may act in it."""
+        name = f"team-{next(self._numbers)}"
+        self.cluster.create_team_namespace(name)
+        return name
+
+
+def is_wanted() -> bool:
+    """Return whether the environment asks for the lab."""
+    environment = os.environ  # noqa: TID251 - the switch is the caller's
+    return environment.get("LAB") == "1" or environment.get("CI") == "true"
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Start one cluster for the whole run and stop it at the end, whatever happens."""
+    state = tmp_path_factory.mktemp("lab")
+    cluster = up(state)
+    try:
+        yield Lab(
+            cluster=cluster,
+            admin=cluster.kubeconfig(),
+            reader=cluster.kubeconfig("opsagent"),
+            executor=cluster.kubeconfig("opsagent-executor"),
+            audit_log=cluster.audit_log,
+            alice_token=cluster.token("alice", IDENTITIES["alice"]),
+            bob_token=cluster.token("bob", IDENTITIES["bob"]),
+        )
+    finally:
+        down(state)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the lab's tests where nobody asked for it; give them time where somebody did."""
+    for item in items:
+        if item.get_closest_marker("lab") is None:
+            continue
+        if not is_wanted():
+            item.add_marker(pytest.mark.skip(reason=WHY_NOT))
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))

@@ -1,0 +1,81 @@
+"""Programs are started apart, watched with their logs at hand, and nothing else is ever ended."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.lab.programs import (
+    LabError,
+    Process,
+    free_ports,
+    is_alive,
+    rss_mebibytes,
+    start,
+    stop,
+    wait_until,
+)
+
+
+def python(tmp_path: Path, code: str) -> Process:
+    return start("it", [sys.executable, "-c", code], home=tmp_path, log=tmp_path / "it.log")
+
+
+SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
+
+
+def test_a_program_runs_until_it_is_stopped(tmp_path: Path):
+    process = python(tmp_path, SLEEPER)
+    assert is_alive(process)
+    wait_until(lambda: rss_mebibytes(process) > 0, "its memory", timeout_seconds=4)
+    stop([process])
+    assert not is_alive(process)
+    assert rss_mebibytes(process) == 0
+
+
+def test_stopping_twice_is_fine(tmp_path: Path):
+    process = python(tmp_path, SLEEPER)
+    stop([process])
+    stop([process])
+
+
+def test_a_pid_that_now_belongs_to_another_is_left_alone():
+    other = subprocess.Popen([sys.executable, "-c", SLEEPER], stdout=subprocess.DEVNULL)
+    began = int(Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[19])
+    ours = Process("etcd", other.pid, began - 1, "")
+    assert not is_alive(ours)
+    stop([ours])
+    assert other.poll() is None
+    assert is_alive(replace(ours, began=began))
+    other.kill()
+    other.wait()
+
+
+def test_its_environment_holds_nothing_of_ours(tmp_path: Path):
+    process = python(tmp_path, "import os; print(*os.environ)")
+    wait_until(lambda: not is_alive(process), "its end", timeout_seconds=4)
+    # Python itself adds LC_CTYPE where no locale is set.
+    assert set((tmp_path / "it.log").read_text().split()) - {"LC_CTYPE"} == {"HOME", "PATH"}
+
+
+def test_a_wait_tells_which_program_ended_and_what_it_said(tmp_path: Path):
+    process = python(tmp_path, "raise SystemExit('no such flag: --color')")
+    with pytest.raises(LabError, match=r"it ended by itself:\nno such flag: --color"):
+        wait_until(lambda: False, "it", timeout_seconds=4, processes=[process])
+
+
+def test_a_wait_has_an_end_and_shows_the_logs(tmp_path: Path):
+    process = python(tmp_path, SLEEPER)
+    log = tmp_path / "it.log"
+    wait_until(lambda: "up" in log.read_text(), "its first line", timeout_seconds=4)
+    with pytest.raises(LabError, match=r"(?s)no sign of spring within 0 s.*it:\nup"):
+        wait_until(lambda: False, "spring", timeout_seconds=0.1, processes=[process])
+    stop([process])
+
+
+def test_ports_are_distinct_and_below_those_of_outgoing_connections():
+    ports = free_ports(6)
+    assert len(set(ports)) == 6
+    assert max(ports) < 32_000
