@@ -6,7 +6,7 @@ recently, the object accepts a new template, there is a revision to go back to. 
 fails ends the search with words for a person. Every name and number in the words comes from decoded
 fields; text from logs and events never gets here.
 
-Pure. It refuses to guess: no runbook, no proposal. ``RulesInvestigator`` is the port's form of it.
+Pure. It refuses to guess: no runbook, no proposal.
 """
 
 import datetime as dt
@@ -18,9 +18,8 @@ from opsagent.model.entity import Ref
 from opsagent.model.incident import Diagnosis, Incident
 from opsagent.model.kube import ReplicaSet, ref_of
 from opsagent.model.plan import Proposal, RolloutUndo, VerifySpec
-from opsagent.model.signal import Change, ChangeType
+from opsagent.model.signal import ChangeType
 from opsagent.model.workload import Workload
-from opsagent.ports import RunbookLibrary
 from opsagent.runbook import Runbook, match
 
 # An undo has succeeded when the Deployment is well, not when it is merely ill in another way.
@@ -73,20 +72,6 @@ def propose(
     )
 
 
-class RulesInvestigator:
-    """``ports.Investigator`` by runbooks alone: it asks nothing of the world and never fails."""
-
-    def __init__(self, library: RunbookLibrary, verify_override: VerifySpec | None = None) -> None:
-        self._library = library
-        self._verify_override = verify_override
-
-    async def investigate(
-        self, incident: Incident, workload: Workload, now: dt.datetime
-    ) -> Proposal | str:
-        """Return a proposal, or in words why there is none."""
-        return propose(incident, workload, self._library.runbooks(), now, self._verify_override)
-
-
 def _undo(
     top: Diagnosis, workload: Workload, book: Runbook, now: dt.datetime
 ) -> tuple[RolloutUndo, str] | str:
@@ -94,13 +79,13 @@ def _undo(
     target = _target(top, workload)
     if isinstance(target, str):
         return target
-    change = _recent_rollout(workload, book, now)
-    if isinstance(change, str):
-        return change
+    rolled_out_at = _recent_rollout(workload, book, now)
+    if isinstance(rolled_out_at, str):
+        return rolled_out_at
     revision = last_healthy(workload)
     if isinstance(revision, str):
         return revision
-    return RolloutUndo(target, revision.number), _reason(top, change, revision)
+    return RolloutUndo(target, revision.number), _reason(top, rolled_out_at, revision)
 
 
 def _target(top: Diagnosis, workload: Workload) -> Ref | str:
@@ -118,18 +103,30 @@ def _target(top: Diagnosis, workload: Workload) -> Ref | str:
     return ref
 
 
-def _recent_rollout(workload: Workload, book: Runbook, now: dt.datetime) -> Change | str:
-    """Return the newest change of the template, or why it is none that an undo answers."""
+def _recent_rollout(workload: Workload, book: Runbook, now: dt.datetime) -> dt.datetime | str:
+    """Return when the present template was rolled out, or why that is nothing an undo answers."""
     name = ref_of(workload.deployment).entity
-    change = next((item for item in workload.changes if item.type is ChangeType.ROLLOUT), None)
-    if change is None:
+    rollout = _rollout(workload)
+    if rollout is None:
         return f"No rollout of {name} was seen, so there is nothing to undo."
-    if change.manager == OWN_MANAGER:
+    at, manager = rollout
+    if manager == OWN_MANAGER:
         return f"The last rollout of {name} was opsagent's own; it does not undo itself, a person has to look."
-    age = now - change.at
+    age = now - at
     if age > book.change_within:
         return f"The last rollout of {name} was {_span(age)} ago; {book.name} undoes only what is younger than {_span(book.change_within)}."
-    return change
+    return at
+
+
+def _rollout(workload: Workload) -> tuple[dt.datetime, str] | None:
+    """Return when and by whom the template was last written: as watched, else as the newest ReplicaSet dates it."""
+    for change in workload.changes:
+        if change.type is ChangeType.ROLLOUT:
+            return change.at, change.manager
+    newest, *older = workload.replica_sets or (None,)
+    if newest is None or newest.meta.created_at is None or not older:
+        return None
+    return newest.meta.created_at, ""
 
 
 def last_healthy(workload: Workload) -> Revision | str:
@@ -166,8 +163,8 @@ def _older_revisions(replica_sets: Iterable[ReplicaSet], present: int) -> list[R
     return sorted(older, key=lambda item: item.revision, reverse=True)
 
 
-def _reason(top: Diagnosis, change: Change, revision: Revision) -> str:
-    at = change.at.astimezone(dt.UTC).strftime("%H:%M:%S UTC")
+def _reason(top: Diagnosis, rolled_out_at: dt.datetime, revision: Revision) -> str:
+    at = rolled_out_at.astimezone(dt.UTC).strftime("%H:%M:%S UTC")
     return (
         f"{top.entity.namespace}/{top.entity.name} was rolled out at {at} and fails since "
         f"({top.cause.value}, confidence {top.confidence:.2f}). "

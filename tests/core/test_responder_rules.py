@@ -15,7 +15,8 @@ from opsagent.model.kube import ReplicaSet
 from opsagent.model.plan import ActionType, Proposal, RolloutUndo, VerifySpec
 from opsagent.model.signal import ChangeType
 from opsagent.model.workload import Workload
-from opsagent.responder.rules import RulesInvestigator, last_healthy, propose
+from opsagent.responder.investigator import RulesInvestigator
+from opsagent.responder.rules import last_healthy, propose
 from opsagent.runbook import RevisionChoice, Runbook, RunbookAction
 from tests.fakes.objects import (
     T0,
@@ -120,7 +121,24 @@ def changed(**fields: Any) -> Workload:
     return replace(BROKEN, changes=(replace(rollout_change(), **fields),))
 
 
-STATEFUL = Entity(Kind.NODE, "", "n1")
+def several(
+    *ready: int, present: int, digests: Sequence[str] = "", is_dated: bool = True
+) -> Workload:
+    """Return web at revision ``present`` with one ReplicaSet per entry: revision 1, 2, ... and its ready pods."""
+    owner = deployment(revision=present)
+    sets = [
+        replica_set(
+            owner, number, replicas_ready=pods, template_digest=(digests or "abcdefgh")[number - 1]
+        )
+        for number, pods in enumerate(ready, 1)
+    ]
+    if is_dated:
+        return workload(owner, sets, changes=[rollout_change()])
+    undated = [replace(each, meta=replace(each.meta, created_at=None)) for each in sets]
+    return workload(owner, undated)
+
+
+NODE = Entity(Kind.NODE, "", "n1")
 NO_PLAN = {
     "confidence below the runbook's": (
         BROKEN, diagnosis(confidence=0.59), "No runbook is for bad_rollout at confidence 0.59.",
@@ -128,7 +146,7 @@ NO_PLAN = {
     "a cause without a runbook": (
         BROKEN, diagnosis(Cause.APPLICATION_ERROR), "No runbook is for application_error",
     ),
-    "another entity": (BROKEN, diagnosis(entity=STATEFUL), "v1/Node/n1 is not a Deployment"),
+    "another entity": (BROKEN, diagnosis(entity=NODE), "v1/Node/n1 is not a Deployment"),
     "no uid": (
         rolling([], meta=meta("web", uid="")), diagnosis(), "has no uid",
     ),
@@ -136,8 +154,19 @@ NO_PLAN = {
         rolling([], meta=meta("web", deleted_at=T0)), diagnosis(), "is being deleted",
     ),
     "paused": (rolling([], is_paused=True), diagnosis(), "is paused"),
-    "no change seen": (replace(BROKEN, changes=()), diagnosis(), "No rollout of apps/v1/Deployment/shop/web was seen"),
-    "only scaled": (changed(type=ChangeType.SCALE), diagnosis(), "No rollout of"),
+    "no change seen": (
+        replace(BROKEN, changes=(), replica_sets=BROKEN.replica_sets[:1]), diagnosis(),
+        "No rollout of apps/v1/Deployment/shop/web was seen",
+    ),
+    "only scaled": (
+        replace(changed(type=ChangeType.SCALE), replica_sets=()), diagnosis(), "No rollout of",
+    ),
+    "an undated newest set": (
+        several(3, 0, present=2, is_dated=False), diagnosis(), "No rollout of",
+    ),
+    "an old set put back": (
+        replace(several(3, 0, present=2), changes=()), diagnosis(), "was 24.0 h ago",
+    ),
     "too long ago": (
         changed(at=NOW - dt.timedelta(hours=1, seconds=1)), diagnosis(),
         "was 1.0 h ago; bad-rollout undoes only what is younger than 1.0 h",
@@ -160,6 +189,12 @@ def test_what_does_not_fit_gives_the_reason_and_no_plan(
     assert words in answer
 
 
+def test_a_rollout_that_nobody_watched_is_dated_by_its_replica_set() -> None:
+    proposal = ask(replace(BROKEN, changes=()))
+    assert isinstance(proposal, Proposal)
+    assert "was rolled out at 00:00:01 UTC" in proposal.reason
+
+
 def test_without_a_diagnosis_there_is_no_plan() -> None:
     answer = propose(incident(), BROKEN, (BOOK,), NOW)
     assert answer == "No cause is known yet, so no runbook applies."
@@ -178,18 +213,6 @@ def test_only_the_newest_rollout_is_dated() -> None:
     scaled = replace(rollout_change(), type=ChangeType.SCALE)
     world = replace(BROKEN, changes=(scaled, rollout_change(), old))
     assert isinstance(ask(world), Proposal)
-
-
-def several(*ready: int, present: int, digests: Sequence[str] = ()) -> Workload:
-    """Return web at revision ``present`` with one ReplicaSet per entry: revision 1, 2, ... and its ready pods."""
-    owner = deployment(revision=present)
-    sets = [
-        replica_set(
-            owner, number, replicas_ready=pods, template_digest=(digests or "abcdefgh")[number - 1]
-        )
-        for number, pods in enumerate(ready, 1)
-    ]
-    return workload(owner, sets, changes=[rollout_change()])
 
 
 @pytest.mark.parametrize(
