@@ -1,0 +1,180 @@
+"""Recordings: a folder of telemetry that can be played back, written by us or by a stranger.
+
+A recording is ``recording.yaml`` (what it is) and ``kube.jsonl`` (one observed API object per line).
+It may be truncated by a crash and it may be hostile: lines are bounded in size, depth and number, a
+bad line is counted and skipped under its number, and nothing in it is ever followed or executed.
+Other files of the format (logs, metrics, alerts) are not read here. Redaction is the consumer's.
+"""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+import yaml
+
+from opsagent.clients.kube_struct import Instant
+from opsagent.clients.kube_wire import Malformed, decode_object
+from opsagent.model.entity import API_VERSIONS, Kind
+from opsagent.model.kube import KubeObject
+from opsagent.model.signal import RowType
+from opsagent.ports import Terminal
+
+HEADER_FILE = "recording.yaml"
+OBJECTS_FILE = "kube.jsonl"
+HEADER_BYTES_MAX = 1024 * 1024
+LINE_BYTES_MAX = 8 * 1024 * 1024
+LINES_MAX = 20_000_000  # two weeks of a busy cluster
+BAD_LINES_KEPT_MAX = 100
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_EMPTY = msgspec.Raw(b"{}")
+
+
+class Observation(NamedTuple):
+    """One line. ``item`` is None only for ``SYNCED``."""
+
+    at: dt.datetime
+    type: RowType
+    kind: Kind
+    item: KubeObject | None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """``recording.yaml``; other keys are left to those who know them.
+
+    ``start`` and ``end`` are None if not given; ``query`` is what a person reported.
+    """
+
+    name: str
+    cluster: str = ""
+    start: Instant | None = None
+    end: Instant | None = None
+    namespaces: tuple[str, ...] = ()
+    query: str = ""
+    notes: str = ""
+
+
+@dataclass(slots=True)
+class ReadReport:
+    """What was skipped and why. ``bad_lines`` holds the first hundred as (number from 1, reason)."""
+
+    lines_total: int = 0
+    bad_lines_total: int = 0
+    bad_lines: list[tuple[int, str]] = field(default_factory=list)
+    other_kinds: Counter[str] = field(default_factory=Counter)
+    is_cut: bool = False
+
+    def note_bad(self, reason: str) -> None:
+        """Count the present line as bad."""
+        self.bad_lines_total += 1
+        if len(self.bad_lines) < BAD_LINES_KEPT_MAX:
+            self.bad_lines.append((self.lines_total, reason))
+
+
+class _Line(msgspec.Struct):
+    ts: Instant
+    type: RowType
+    object: msgspec.Raw = _EMPTY
+
+
+class _TypeMeta(msgspec.Struct, rename="camel"):
+    kind: str = ""
+    api_version: str = ""
+
+
+_line = msgspec.json.Decoder(_Line)
+_type_meta = msgspec.json.Decoder(_TypeMeta)
+
+
+class Recording:
+    """Read access to one folder.
+
+    Raises:
+        Terminal: the folder holds no readable ``recording.yaml``; the message names the path.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.header = _read_header(folder / HEADER_FILE)
+        self.report = ReadReport()
+
+    def observations(self) -> Iterator[Observation]:
+        """Yield the observations of the kinds that opsagent reads, in file order; :attr:`report` fills up.
+
+        Raises:
+            Terminal: the file cannot be read, or is compressed.
+        """
+        path = self._folder / OBJECTS_FILE
+        if not path.exists():
+            if path.with_suffix(".jsonl.zst").exists():
+                raise Terminal(f"{path}.zst is compressed: unpack it with `zstd -d` first")
+            return
+        try:
+            with path.open("rb") as file:
+                for content in self._lines(file):
+                    yield from self._decode(content)
+        except OSError as error:
+            raise Terminal(f"{path} cannot be read: {error.strerror}") from error
+
+    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
+        """Yield the non-blank lines of bounded size; what is longer is counted as bad."""
+        while content := file.readline(LINE_BYTES_MAX + 1):
+            if self.report.lines_total == LINES_MAX:
+                self.report.is_cut = True
+                return
+            self.report.lines_total += 1
+            if len(content) > LINE_BYTES_MAX:
+                self.report.note_bad(f"longer than {LINE_BYTES_MAX} bytes")
+                while content and not content.endswith(b"\n"):
+                    content = file.readline(LINE_BYTES_MAX)
+            elif not content.isspace():
+                yield content
+
+    def _decode(self, content: bytes) -> Iterator[Observation]:
+        try:
+            line = _line.decode(content)
+            what = _type_meta.decode(line.object)
+            kinds = _kinds_of(what, line.type)
+            item = decode_object(kinds[0], line.object) if kinds and _has_item(line) else None
+            at = line.ts.astimezone(dt.UTC)
+        except (*_UNREADABLE, OverflowError, Malformed) as error:
+            self.report.note_bad(str(error))
+            return
+        if not kinds:
+            self.report.other_kinds[f"{what.api_version}/{what.kind}"[:120]] += 1
+        for kind in kinds:
+            yield Observation(at, line.type, kind, item)
+
+
+def _has_item(line: _Line) -> bool:
+    return line.type is not RowType.SYNCED
+
+
+def _kinds_of(what: _TypeMeta, row_type: RowType) -> tuple[Kind, ...]:
+    """Return the kind of an object, empty if we do not read it; an empty ``SYNCED`` closes all kinds."""
+    if row_type is RowType.SYNCED and not what.kind:
+        return tuple(Kind)
+    if not what.kind:
+        raise Malformed("the object has no kind")
+    return tuple(
+        kind
+        for kind in Kind
+        if kind.value == what.kind and what.api_version in (API_VERSIONS[kind], "")
+    )
+
+
+def _read_header(path: Path) -> Header:
+    try:
+        with path.open("rb") as file:
+            content = yaml.safe_load(file.read(HEADER_BYTES_MAX))
+        if isinstance(content, dict):  # `query:` without a value is null: as good as absent
+            content = {key: value for key, value in content.items() if value is not None}
+        return msgspec.convert(content, Header)
+    except OSError as error:
+        raise Terminal(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, *_UNREADABLE) as error:
+        raise Terminal(f"{path} is no recording's header: {error}") from error
