@@ -7,8 +7,8 @@ that is not an ``Exception``. A task that returns is done. Each task beats its h
 progress; liveness reads the ages, since a task that hangs raises nothing.
 
 Stopping is cancelling :meth:`Supervisor.run`: tasks end one after another, the last added first, so
-that producers are gone before what they fill, within ``stop_seconds`` altogether. After that the rest
-is cancelled at once. Source: Kubernetes gives a pod 30 s of grace; 25 leave room to close files.
+that producers are gone before what they fill, within ``stop_seconds`` altogether. After that whatever
+still runs is cancelled at once, and who is in the middle of cleaning up is cancelled again. Source: Kubernetes gives a pod 30 s of grace; 25 leave room to close files.
 """
 
 import asyncio
