@@ -114,8 +114,8 @@ class Plan:
     """An exact change, frozen before anybody is asked.
 
     The hash covers every field but itself. ``template_digest`` is that of the whole pod template as
-    read; ``touched_digest`` that of the old values under the touched paths; ``inverse`` the canonical
-    JSON of the template to restore (never shown: it may hold literal secrets).
+    read; ``touched_digest`` that of the old and new values under the touched paths, unmasked;
+    ``inverse`` the canonical JSON of the template to restore (never shown: it may hold literal secrets).
     """
 
     plan_id: str
@@ -128,7 +128,7 @@ class Plan:
     template_digest: str
     touched_digest: str
     diff: tuple[FieldChange, ...]
-    inverse: str
+    inverse: str = field(repr=False)
     created_at: dt.datetime
     expires_at: dt.datetime
 
