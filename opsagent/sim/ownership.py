@@ -30,6 +30,10 @@ class Write:
     is_dry_run: bool = False
 
 
+def _compact(key: Obj) -> str:
+    return json.dumps(key, separators=(",", ":"))
+
+
 def _members(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
     """Return the granular members of ``value`` by their FieldsV1 name, None if it is a leaf."""
     if isinstance(value, dict):
@@ -38,7 +42,7 @@ def _members(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON va
         return None
     for key in _KEYS:
         if all(key in item for item in value):
-            return {f"k:{json.dumps({key: item[key]})}": item for item in value}
+            return {f"k:{_compact({key: item[key]})}": item for item in value}
     return None
 
 

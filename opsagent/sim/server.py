@@ -5,18 +5,17 @@ Watches are chunked streams of JSON lines. Plain HTTP: it listens on loopback on
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as HttpRoute
 
 from opsagent.ports import Clock, KubeAnswer
+from opsagent.runtime.serving import serve
 from opsagent.sim.cluster import Cluster
 from opsagent.sim.requests import Request
 from opsagent.sim.transport import Alarm, drive, watch_chunks
@@ -24,15 +23,6 @@ from opsagent.sim.watch import Watch
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 HOST = "127.0.0.1"
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that leaves the process's signals alone."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Do nothing: whoever composes the process decides about signals."""
-        yield
 
 
 def _bearer(header: str) -> str:
@@ -80,25 +70,13 @@ async def serving(cluster: Cluster, clock: Clock, port: int = 0) -> AsyncIterato
 
     ``port`` 0 takes a free one. Leaving the block cuts the watches and stops the server.
     """
-    with socket.create_server((HOST, port)) as listening:
-        config = uvicorn.Config(
-            app(cluster, clock),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            http="h11",
-            timeout_graceful_shutdown=1,
-        )
-        server = _Server(config)
-        async with asyncio.TaskGroup() as group:
-            driver = group.create_task(drive(cluster, clock), name="sim.drive")
-            group.create_task(server.serve([listening]), name="sim.serve")
-            try:
-                yield f"http://{HOST}:{listening.getsockname()[1]}"
-            finally:
-                driver.cancel()
-                server.should_exit = True
-                cluster.cut_watches()
+    async with serve(app(cluster, clock), HOST, port) as bound, asyncio.TaskGroup() as group:
+        driver = group.create_task(drive(cluster, clock), name="sim.drive")
+        try:
+            yield f"http://{HOST}:{bound}"
+        finally:
+            driver.cancel()
+            cluster.cut_watches()
 
 
 def write_kubeconfig(path: Path, url: str, token: str, user: str = "sim") -> None:
