@@ -51,7 +51,7 @@ _HASHED = re.compile(r"hmac:[0-9a-f]{16}")
 
 # Source of formats: the issuers' documentation of their token prefixes.
 _TOKENS = re.compile(
-    r"""(?<![A-Za-z0-9])(?:
+    r"""(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))(?:  # a word's edge, escaped or not
     eyJ[\w-]{6,}(?:\.[\w-]*){0,4}                       # JWT, JWE
   | (?:A3T[A-Z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|AIPA|ABIA|ACCA)[A-Z0-9]{12}  # AWS key ids
   | gh[pousr]_[A-Za-z0-9]{16} | github_pat_\w{16}       # GitHub
