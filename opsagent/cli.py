@@ -41,6 +41,9 @@ Yes = Annotated[bool, typer.Option("--yes", help="Ask no second time on a termin
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")]
 
 
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
 class Fault(StrEnum):
     """The faults that the demo can show."""
 
@@ -57,11 +60,21 @@ def main() -> None:
 
     try:
         app()
-    except (Terminal, Transient, Forbidden) as error:
-        typer.echo(f"opsagent: {error}", err=True)
+    except* (Terminal, Transient, Forbidden) as errors:
+        for error in _leaves(errors):
+            typer.echo(f"opsagent: {error}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except* KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _leaves(error: BaseException) -> Iterable[BaseException]:
+    """Yield the errors in nested groups: tasks that end together fail together."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 @app.command()
@@ -113,9 +126,17 @@ def replay(
 ) -> None:
     """Run the same code on a recording, its clock taken from the data; print incidents as JSON lines."""
     from opsagent.replay import replay_lines
+    from opsagent.sources.recording import Recording
 
-    for line in replay_lines(folder, with_timeline=timeline):
-        typer.echo(line)
+    recording = Recording(folder)
+    _say(replay_lines(recording, with_timeline=timeline))
+    report = recording.report
+    for number, reason in report.bad_lines:
+        typer.echo(f"line {number} skipped: {reason}", err=True)
+    if report.bad_lines_total:
+        typer.echo(
+            f"{report.bad_lines_total} of {report.lines_total} lines could not be read", err=True
+        )
 
 
 @app.command()

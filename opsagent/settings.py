@@ -11,7 +11,8 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from opsagent.guard.policy import Level, Policy
+from opsagent.guard.policy import Level, Policy, VerifyBounds
+from opsagent.model.plan import ActionType
 from opsagent.ports import Terminal
 
 
@@ -45,19 +46,33 @@ class PolicySettings(_Section):
         default=None, ge=10, le=3600, description="overrides the runbook's window"
     )
     is_frozen: bool = False
+    agents: tuple[str, ...] = Field(
+        default=(
+            "system:serviceaccount:opsagent:opsagent",
+            "system:serviceaccount:opsagent:opsagent-executor",
+        ),
+        description="opsagent's own identities, which never approve",
+    )
 
-    def policy(self, own_namespace: str, agents: frozenset[str]) -> Policy:
-        """Compose the guard's policy; protected namespaces only ever grow."""
+    def policy(self, own_namespace: str) -> Policy:
+        """Compose the guard's policy. The catalogue is what it may do, where ``namespaces`` says."""
         tight = Policy()
+        seconds = self.verify_window_seconds
+        verify = tight.verify
+        if seconds is not None:
+            verify = VerifyBounds(
+                window_seconds_min=min(seconds, verify.window_seconds_min),
+                window_seconds_max=max(seconds, verify.window_seconds_max),
+            )
         return Policy(
             level=self.level,
-            namespaces=frozenset(self.namespaces),
-            protected_namespaces=tight.protected_namespaces
-            | frozenset(self.protected_namespaces)
-            | {own_namespace},
+            actions=tuple(ActionType),
+            namespaces=self.namespaces,
+            protected_namespaces=self.protected_namespaces,
+            own_namespace=own_namespace,
             approval_ttl_seconds=self.approval_ttl_seconds,
+            verify=verify,
             is_frozen=self.is_frozen,
-            agents=agents,
         )
 
 

@@ -22,11 +22,12 @@ RetryAt = Callable[[int, dt.datetime, dt.datetime], dt.datetime | None]
 class Deliver:
     """One loop over the outbox.
 
-    ``retry_at(attempts, created_at, now)`` decides when to try again, None means give up.
+    ``retry_at(attempts, created_at, now)`` decides when to try again, None means give up. Without a
+    ``notifier`` messages wait in the store for one to be configured.
     """
 
     def __init__(
-        self, store: Store, notifier: Notifier, clock: Clock, *, retry_at: RetryAt
+        self, store: Store, notifier: Notifier | None, clock: Clock, *, retry_at: RetryAt
     ) -> None:
         self._store = store
         self._notifier = notifier
@@ -46,12 +47,15 @@ class Deliver:
         """Deliver until cancelled; what an earlier life left undelivered comes first."""
         while True:
             self._news.clear()
-            for notification in await self._store.undelivered():
-                if self._not_before.get(notification.notification_id, self._clock.now()) <= (
-                    self._clock.now()
-                ):
-                    await self._send(notification)
+            if self._notifier is not None:
+                await self._deliver(self._notifier)
             await self._wait()
+
+    async def _deliver(self, notifier: Notifier) -> None:
+        for notification in await self._store.undelivered():
+            now = self._clock.now()
+            if self._not_before.get(notification.notification_id, now) <= now:
+                await self._send(notifier, notification)
 
     async def _wait(self) -> None:
         due = min(self._not_before.values(), default=None)
@@ -62,10 +66,10 @@ class Deliver:
         except TimeoutError:
             return
 
-    async def _send(self, notification: Notification) -> None:
+    async def _send(self, notifier: Notifier, notification: Notification) -> None:
         key = notification.notification_id
         try:
-            await self._notifier.send(notification)
+            await notifier.send(notification)
         except Transient as error:
             self._attempts[key] = self._attempts.get(key, 0) + 1
             again = self._retry_at(self._attempts[key], notification.at, self._clock.now())
@@ -77,7 +81,7 @@ class Deliver:
         except Terminal as error:
             await self._give_up(notification, str(error))
         else:
-            log.info("notification.delivered", notification_id=key, receiver=self._notifier.name)
+            log.info("notification.delivered", notification_id=key, receiver=notifier.name)
             await self._done(key)
 
     async def _give_up(self, notification: Notification, error: str) -> None:
@@ -88,9 +92,13 @@ class Deliver:
             incident_id=notification.incident_id,
             error=error,
         )
-        await self._done(notification.notification_id)
+        await self._store.mark_given_up(notification.notification_id, self._clock.now())
+        self._forget(notification.notification_id)
 
     async def _done(self, key: str) -> None:
         await self._store.mark_delivered(key, self._clock.now())
+        self._forget(key)
+
+    def _forget(self, key: str) -> None:
         self._attempts.pop(key, None)
         self._not_before.pop(key, None)

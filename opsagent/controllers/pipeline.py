@@ -33,12 +33,14 @@ from opsagent.model.alert import Alert, AlertState, Evidence
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.incident import Incident
 from opsagent.model.kube import KubeObject
+from opsagent.model.notification import Notification
 from opsagent.model.plan import PlanRecord
-from opsagent.model.signal import RawRow, RowType
+from opsagent.model.signal import Change, RawRow, RowType
 from opsagent.model.workload import Workload
 from opsagent.ports import Batch, Snapshot
 from opsagent.signals.inventory import Inventory
 from opsagent.signals.redaction import redact
+from opsagent_memory.fact import Fact, fact
 
 JOINED_KINDS = frozenset({Kind.DEPLOYMENT, Kind.REPLICA_SET, Kind.POD})
 
@@ -53,7 +55,10 @@ class Step:
 
 def merge(steps: Iterable[Step]) -> Step:
     """Join consecutive steps into one commit; of an alert or incident only the last state is kept."""
-    rows, changes, facts, notifications = [], [], [], []
+    rows: list[RawRow] = []
+    changes: list[Change] = []
+    facts: list[Fact] = []
+    notifications: list[Notification] = []
     alerts: dict[str, Alert] = {}
     incidents: dict[str, Incident] = {}
     wants: dict[str, None] = {}
@@ -110,6 +115,10 @@ class Pipeline:
         """Return a Deployment with all that belongs to it, None if it does not exist."""
         return self._inventory.workload(deployment)
 
+    def incident(self, incident_id: str) -> Incident | None:
+        """Return an incident that can still change, None if there is none of that id."""
+        return self._book.incidents.get(incident_id)
+
     def next_due(self) -> dt.datetime | None:
         """Return when :meth:`tick` has something to do, None if never."""
         due = [*self._recheck.values()]
@@ -127,12 +136,15 @@ class Pipeline:
         concerned = self._inventory.concerned(row)
         changes = self._inventory.apply(row)
         concerned |= self._inventory.concerned(row)
-        if row_type is RowType.SYNCED and kind not in self._synced:
+        is_news = row_type is RowType.SYNCED and kind not in self._synced
+        steps = [Step(Batch(rows=(row,), changes=changes))]
+        if is_news:
             self._synced.add(kind)
             concerned |= self._everything()
-        steps = [Step(Batch(rows=(row,), changes=changes))]
         if self.is_synced:
             steps += [self._judge(deployment, at) for deployment in sorted(concerned)]
+        if self.is_synced and is_news:
+            steps.append(self._reduce(Tick(), at))  # incidents of an earlier life speak up again
         return merge(steps)
 
     def tick(self, now: dt.datetime) -> Step:
@@ -182,7 +194,16 @@ class Pipeline:
 
 
 def _step(effects: Effects) -> Step:
-    batch = Batch(
-        incidents=effects.incidents, facts=effects.facts, notifications=effects.notifications
+    facts = tuple(
+        fact(
+            told.at,
+            told.subject,
+            told.predicate,
+            told.text,
+            told.pointers,
+            is_pinned=told.is_pinned,
+        )
+        for told in effects.facts
     )
+    batch = Batch(incidents=effects.incidents, facts=facts, notifications=effects.notifications)
     return Step(batch, effects.wants_plan)

@@ -80,8 +80,10 @@ class Respond:
 
     async def _answer(self, incident_id: str) -> None:
         incident = self._pipeline.incident(incident_id)
-        workload = incident and self._pipeline.workload(incident.entity)
-        if incident is None or workload is None:
+        if incident is None:
+            return
+        workload = self._pipeline.workload(incident.entity)
+        if workload is None:
             return
         if incident_id not in self._looked_at:
             if evidence := await self._look(workload):

@@ -31,7 +31,8 @@ RULES = (
         frozenset({"leases.coordination.k8s.io"}),
         frozenset({"opsagent"}),
     ),
-    Rule(frozenset({EXECUTOR}), frozenset({"get", "list"}), _APPS | {"pods"}, _IN_SHOP),
+    Rule(frozenset({EXECUTOR}), frozenset({"get", "list"}), _APPS | {"pods", "events"}, _IN_SHOP),
+    Rule(frozenset({EXECUTOR}), frozenset({"get"}), frozenset({"namespaces"})),
     Rule(frozenset({EXECUTOR}), frozenset({"patch"}), frozenset({"deployments.apps"}), _IN_SHOP),
     Rule(
         frozenset({EXECUTOR}),

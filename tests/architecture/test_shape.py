@@ -24,7 +24,8 @@ PLANTED = {
     "sql": ("opsagent/controllers/pipeline.py", "import sqlite3"),
     "acyclic": ("opsagent/model/entity.py", "import opsagent.model.kube"),
     "hands": ("opsagent/app.py", "import opsagent.clients.kube_write"),
-    "servers": ("opsagent/notify/webhook.py", "import uvicorn"),
+    "servers": ("opsagent/notify/webhook.py", "import starlette"),
+    "sockets": ("opsagent/api/app.py", "import uvicorn"),
 }
 
 

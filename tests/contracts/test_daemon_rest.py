@@ -10,7 +10,6 @@ from typing import TypeVar
 import pytest
 
 from opsagent.api.app import create_app
-from opsagent.api.server import serve
 from opsagent.clients.daemon import (
     ADDRESS_FILE,
     DaemonAddress,
@@ -29,6 +28,7 @@ from opsagent.model.incident import (
     TimelineEntry,
 )
 from opsagent.ports import Forbidden, Terminal, Transient
+from opsagent.runtime.serving import serve
 from tests.fakes.desk_view import ScriptedView
 from tests.fakes.http_server import Reply, Request, serve as serve_anything
 from tests.fakes.plans import CART, NOW, plan, record

@@ -12,8 +12,8 @@ import pytest
 
 from opsagent.api.app import BODY_BYTES_MAX, create_app
 from opsagent.api.gate import host_name
-from opsagent.api.server import serve
 from opsagent.ports import Conflict, Forbidden, NotFound, Terminal, Transient
+from opsagent.runtime.serving import serve
 from tests.fakes import virtual_time
 from tests.fakes.desk_view import ScriptedView
 from tests.fakes.plans import record

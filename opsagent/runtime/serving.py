@@ -6,12 +6,14 @@ uvicorn is told to leave signals, logging and lifespan alone: the daemon stops i
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import TypeAlias
 
 import uvicorn
-from starlette.types import ASGIApp
 
 from opsagent.ports import Terminal
+
+Application: TypeAlias = Callable[..., Awaitable[None]]  # ASGI 3: scope, receive, send
 
 STOP_SECONDS = 5  # for requests in flight; the whole daemon has 25
 CONNECTIONS_MAX = 64
@@ -36,7 +38,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+async def serve(app: Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve ``app`` while the context is open; yield the bound port (``port`` 0 takes any free one).
 
     Leaving the context stops accepting, lets requests in flight end for up to five seconds, and closes.

@@ -1,0 +1,152 @@
+"""What the daemon says about itself, and the clicks that it passes on. Reads, never decides."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from opsagent.controllers.pipeline import Pipeline
+from opsagent.model.canonical import JsonValue
+from opsagent.model.entity import Kind
+from opsagent.model.incident import Incident, IncidentState
+from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord, PlanState
+from opsagent.ports import ApprovalDesk, Leadership, NotFound, Store
+from opsagent.runtime.supervise import Supervisor
+
+Tree: TypeAlias = Mapping[str, JsonValue]
+
+OPEN_STATES = frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED, IncidentState.MITIGATED})
+
+
+class Seen(Protocol):
+    """How well one kind is seen."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind."""
+        ...
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether it was listed whole since the start."""
+        ...
+
+    @property
+    def objects(self) -> int:
+        """How many are known."""
+        ...
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """Seconds since the server last told anything, None before it ever did."""
+        ...
+
+    @property
+    def last_error(self) -> str:
+        """What went wrong last, empty while all is well."""
+        ...
+
+
+class Eye(Protocol):
+    """Something that follows one kind."""
+
+    def status(self) -> Seen:
+        """Return how well it sees."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """The parts that exist only while this replica leads."""
+
+    pipeline: Pipeline
+    eyes: Sequence[Eye]
+    supervisor: Supervisor
+    counters: Callable[[], Tree]
+
+
+class Report:
+    """What REST and the command line are shown."""
+
+    def __init__(
+        self,
+        store: Store,
+        desk: ApprovalDesk | None,
+        leadership: Leadership,
+        *,
+        facts: Tree,
+        now: Callable[[], dt.datetime],
+    ) -> None:
+        self._store = store
+        self._desk = desk
+        self._leadership = leadership
+        self._facts = facts
+        self._now = now
+        self._started_at = now()
+        self.term: Term | None = None
+
+    def overdue(self) -> Sequence[str]:
+        """Return the tasks whose heartbeat is overdue; empty: the process is alive."""
+        late = {} if self.term is None else self.term.supervisor.overdue()
+        return [f"{name}: silent for {age:.0f} s" for name, age in late.items()]
+
+    def unready(self) -> Sequence[str]:
+        """Return why the daemon cannot do its work now; a healthy stand-by is ready."""
+        if not self._leadership.is_leader:
+            return ()
+        if self.term is None or not self.term.pipeline.is_synced:
+            return ("the first full list of the cluster is not complete",)
+        return ()
+
+    async def status(self) -> Tree:
+        """Return what is watched, how fresh it is and what is degraded."""
+        term = self.term
+        open_now = [item for item in await self._store.incidents() if item.state in OPEN_STATES]
+        waiting = await self.approvals()
+        tree: dict[str, JsonValue] = {
+            **self._facts,
+            "uptime_seconds": round((self._now() - self._started_at).total_seconds()),
+            "is_leader": self._leadership.is_leader,
+            "unready": list(self.unready()),
+            "incidents_open": len(open_now),
+            "approvals_waiting": len(waiting),
+            "stored": dict(await self._store.counts()),
+        }
+        if term is not None:
+            tree |= {
+                "sources": {
+                    seen.kind.value: {
+                        "objects": seen.objects,
+                        "is_synced": seen.is_synced,
+                        "lag_seconds": seen.lag_seconds,
+                        "last_error": seen.last_error,
+                    }
+                    for seen in (eye.status() for eye in term.eyes)
+                },
+                "restarts": {
+                    task.name: {"restarts": task.restarts, "last_error": task.last_error}
+                    for task in term.supervisor.status()
+                    if task.restarts
+                },
+                "counters": dict(term.counters()),
+            }
+        return tree
+
+    async def incidents(self, limit: int) -> tuple[Incident, ...]:
+        """Return incidents, newest first."""
+        return await self._store.incidents(limit)
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """Return one incident."""
+        return await self._store.incident(incident_id)
+
+    async def approvals(self) -> tuple[PlanRecord, ...]:
+        """Return the plans that wait for a person, oldest first."""
+        records = () if self._desk is None else await self._desk.plans()
+        return tuple(record for record in records if record.state is PlanState.PENDING)
+
+    async def decide(self, request: ApprovalRequest) -> ApprovalAnswer:
+        """Pass a click on to the desk."""
+        if self._desk is None:
+            raise NotFound("no executor is configured: there are no plans to decide about")
+        return await self._desk.decide(request)

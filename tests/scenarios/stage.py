@@ -1,0 +1,268 @@
+"""Where a scenario is played: the cluster in a box, or a real API server. And how it is played.
+
+The player knows the cluster only through ``KubeTransport``, so one file, with the same assertions, runs
+on both. What differs stands in ``Stage``.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from opsagent.app import Daemon, World
+from opsagent.clients.kube_read import KubeReader
+from opsagent.clients.kube_status import raise_for_status
+from opsagent.controllers.pipeline import Step
+from opsagent.controllers.report import Report
+from opsagent.guard.policy import Level
+from opsagent.model.canonical import canonical
+from opsagent.model.entity import Entity, Kind
+from opsagent.model.incident import EntryKind, IncidentState
+from opsagent.model.kube import Deployment, Phase, Pod
+from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, ApprovalVerdict
+from opsagent.ports import Clock, KubeTransport, NotFound
+from opsagent.runtime.ids import SecureIds
+from opsagent.runtime.retry import SystemChance
+from opsagent.runtime.schedule import LoopSchedule
+from opsagent.settings import ExecutorSettings, PolicySettings, Settings
+from tests.fakes.notifier import RecordingNotifier
+from tests.scenarios.script import Act, Ending, Scenario, Seen
+
+DECIDED = {"approve_as": ApprovalVerdict.APPROVE, "deny_as": ApprovalVerdict.DENY}
+BAD_WAITS = frozenset({"CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff"})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One place to play in. ``writes`` returns when our identities wrote, dry runs, reviews and the Lease left out."""
+
+    namespace: str
+    clock: Clock
+    admin: KubeTransport
+    daemon: KubeTransport
+    executor: KubeTransport
+    tokens: Mapping[str, str]
+    writes: Callable[[], Sequence[dt.datetime]]
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    approval_ttl_seconds: int = 900
+    limit_seconds: float = 300
+
+
+class Player:
+    """Plays one scenario to its end and remembers what happened."""
+
+    def __init__(self, scenario: Scenario, stage: Stage, state: Path) -> None:
+        self.scenario = scenario
+        self.stage = stage
+        self.seen: list[Seen] = []
+        self.answers: list[ApprovalAnswer] = []
+        self._told: dict[str, int] = {}
+        self._news = asyncio.Event()
+        self._reader = KubeReader(stage.admin)
+        self._notifier = RecordingNotifier()
+        self._daemon = Daemon(self._settings(state), self._world())
+
+    async def play(self, is_over: Callable[[IncidentState], bool]) -> Ending:
+        """Set the scene, act, wait until the newest incident ``is_over``, look at what is left."""
+        for name, workload in self.scenario.given.deployments.items():
+            await self._create(name, workload.image, workload.replicas)
+        for name, workload in self.scenario.given.deployments.items():
+            await self._until_ready(name, workload.replicas)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._daemon.run(), name="daemon")]
+            report = await self._daemon.report()
+            await self._until_synced(report)
+            tasks.append(group.create_task(self._watch_for_bad_status(), name="observer"))
+            async with asyncio.timeout(self.stage.limit_seconds):
+                for act in self.scenario.when:
+                    await self._act(act, report)
+                await self._until_over(report, is_over)
+                await self._settle()
+            ending = await self._ending(report)
+            for task in tasks:
+                task.cancel()
+        return ending
+
+    def _settings(self, state: Path) -> Settings:
+        policy = PolicySettings(
+            level=Level.APPROVE,
+            namespaces=(self.stage.namespace,),
+            verify_window_seconds=20,
+            approval_ttl_seconds=self.stage.approval_ttl_seconds,
+        )
+        return Settings(state_dir=state, executor=ExecutorSettings(), policy=policy)
+
+    def _world(self) -> World:
+        clock = self.stage.clock
+        return World(
+            clock=clock,
+            chance=SystemChance(7),
+            ids=SecureIds(),
+            schedule=lambda: LoopSchedule(clock),
+            cluster=self.stage.daemon,
+            hands=self.stage.executor,
+            notifier=self._notifier,
+            is_serving=False,
+            listeners=(self._notice,),
+        )
+
+    def _notice(self, step: Step) -> None:
+        for incident in step.batch.incidents:
+            told = self._told.get(incident.incident_id, 0)
+            for entry in incident.timeline[told:]:
+                at = self.stage.clock.now() if entry.kind is EntryKind.DETECTED else entry.at
+                text = entry.text
+                if entry.kind is EntryKind.CAUSE:
+                    text = f"{incident.diagnoses[0].cause.value}: {text}"
+                self.seen.append(Seen(at, entry.kind.value, entry.actor, text))
+            self._told[incident.incident_id] = len(incident.timeline)
+        self._news.set()
+
+    async def _act(self, act: Act, report: Report) -> None:
+        if act.upon == "plan":
+            await self._until_seen(EntryKind.PLAN)
+            await self._decide(act, report)
+            return
+        await asyncio.sleep(act.at or 0)
+        container: dict[str, object] = {"name": act.deployment}
+        if act.image:
+            container["image"] = act.image
+        if act.cpu_request:
+            container["resources"] = {"requests": {"cpu": act.cpu_request}}
+        await self.patch(act.deployment, container)
+
+    async def patch(self, deployment: str, container: Mapping[str, object]) -> None:
+        """Change a container of a deployment, as ``kubectl set`` does."""
+        answer = await self.stage.admin.request(
+            "PATCH",
+            f"{self._deployments()}/{deployment}",
+            query={"fieldManager": "kubectl-set"},
+            body=canonical({"spec": {"template": {"spec": {"containers": [container]}}}}),
+            content_type="application/strategic-merge-patch+json",
+        )
+        raise_for_status(answer, f"set {deployment}")
+
+    async def _decide(self, act: Act, report: Report) -> None:
+        (record,) = await report.approvals()
+        for key, verdict in DECIDED.items():
+            if who := getattr(act, key):
+                click = ApprovalRequest(
+                    record.plan.plan_id, record.plan.plan_hash, verdict, self.stage.tokens[who]
+                )
+                self.answers.append(await report.decide(click))
+
+    def _deployments(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self.stage.namespace}/deployments"
+
+    async def _create(self, name: str, image: str, replicas: int) -> None:
+        body = _manifest(name, image, replicas, self.stage.node_selector)
+        answer = await self.stage.admin.request("POST", self._deployments(), body=canonical(body))
+        if answer.status != 409:  # the box comes furnished with the shop
+            raise_for_status(answer, f"create {name}")
+
+    async def deployment(self, name: str) -> Deployment:
+        """Return a deployment as it is now."""
+        found = await self._reader.get(Entity(Kind.DEPLOYMENT, self.stage.namespace, name))
+        assert isinstance(found, Deployment)
+        return found
+
+    async def _until_ready(self, name: str, replicas: int) -> None:
+        async def is_ready() -> bool:
+            return (await self.deployment(name)).replicas_ready == replicas
+
+        await until(is_ready)
+
+    async def _until_synced(self, report: Report) -> None:
+        async def is_synced() -> bool:
+            return report.term is not None and report.term.pipeline.is_synced
+
+        await until(is_synced)
+
+    async def _until_seen(self, kind: EntryKind) -> None:
+        while not any(entry.step == kind for entry in self.seen):
+            self._news.clear()
+            await self._news.wait()
+
+    async def _until_over(self, report: Report, is_over: Callable[[IncidentState], bool]) -> None:
+        while True:
+            found = await report.incidents(1)
+            if found and is_over(found[0].state):
+                return
+            self._news.clear()
+            await self._news.wait()
+
+    async def _settle(self) -> None:
+        """Let the last message out."""
+
+        async def is_told() -> bool:
+            return bool(self._notifier.received)
+
+        await until(is_told)
+        await asyncio.sleep(1)
+
+    async def _watch_for_bad_status(self) -> None:
+        async def is_bad() -> bool:
+            page = await self._reader.list_page(Kind.POD, namespace=self.stage.namespace)
+            web = await self.deployment("web")
+            stuck = any(c.type == "Progressing" and c.status == "False" for c in web.conditions)
+            return stuck or any(_is_bad(pod) for pod in page.items if isinstance(pod, Pod))
+
+        await until(is_bad)
+        self.seen.append(Seen(self.stage.clock.now(), "first_bad_status"))
+
+    async def _ending(self, report: Report) -> Ending:
+        web = await self.deployment("web")
+        return Ending(
+            incidents=await report.incidents(100),
+            writes=self.stage.writes(),
+            image=web.containers[0].image,
+            ready=web.replicas_ready,
+            notifications=[sent.reason.value for sent in self._notifier.received.values()],
+        )
+
+
+async def until(is_so: Callable[[], Awaitable[bool]], *, seconds: float = 120) -> None:
+    """Poll a condition on the stage's own time; a bound on patience, not a synchronisation."""
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                if await is_so():
+                    return
+            except NotFound:
+                pass
+            await asyncio.sleep(0.1)
+
+
+def _is_bad(pod: Pod) -> bool:
+    return any(
+        status.state.reason in BAD_WAITS
+        or (status.state.phase is Phase.TERMINATED and status.state.exit_code != 0)
+        for status in pod.container_statuses
+    )
+
+
+def _manifest(
+    name: str, image: str, replicas: int, node_selector: Mapping[str, str]
+) -> Mapping[str, object]:
+    labels = {"app": name}
+    container = {
+        "name": name,
+        "image": image,
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": replicas,
+            "progressDeadlineSeconds": 20,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"nodeSelector": dict(node_selector), "containers": [container]},
+            },
+        },
+    }
