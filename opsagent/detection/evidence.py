@@ -30,11 +30,11 @@ def last_end(status: ContainerStatus) -> ContainerState | None:
 def of_container(
     workload: Workload, pod: Pod, status: ContainerStatus, now: dt.datetime
 ) -> Evidence:
-    """Return the state of one container, e.g. ``web: waiting, CrashLoopBackOff; 3 restarts; last exit code 1``."""
+    """Return the state of one container, e.g. ``web: waiting, CrashLoopBackOff; restarts 3; last exit code 1``."""
     end = last_end(status)
     parts = [f"{status.name}: {_phrase(status.state)}"]
     if status.restart_count:
-        parts.append(f"{status.restart_count} restarts")
+        parts.append(f"restarts {status.restart_count}")
     if end is not None:
         parts.append(f"last exit code {end.exit_code} ({end.reason})")
     if status.state.message:

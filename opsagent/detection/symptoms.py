@@ -202,7 +202,7 @@ def _summary(sign: _Sign, bad: int, all_pods: int) -> str:
     phrase = {
         Symptom.CRASH_LOOP: "is crash looping",
         Symptom.OOM_KILLED: "runs out of memory",
-        Symptom.IMAGE_PULL: f"cannot get its image {_image(sign)}",
+        Symptom.IMAGE_PULL: f"cannot get its image {_image(sign)}".rstrip(),
     }[sign.symptom]
     return f"Container {sign.status.name} {phrase} in {bad} of {all_pods} pods"
 
@@ -245,7 +245,7 @@ def _rollout(workload: Workload, newest: tuple[Pod, ...], now: dt.datetime) -> l
 def _rollout_summary(symptom: Symptom, pods: int, newest: tuple[ReplicaSet, ...]) -> str:
     revision = newest[0].revision if newest else 0
     if symptom is Symptom.NEVER_READY:
-        return f"{pods} pods of revision {revision} run but do not become ready"
+        return f"Pods of revision {revision} run but do not become ready: {pods}"
     return f"The rollout of revision {revision} is stuck past its progress deadline"
 
 
