@@ -91,14 +91,15 @@ _type_meta = msgspec.json.Decoder(_TypeMeta)
 
 
 class Recording:
-    """Read access to one folder.
+    """Read access to one folder; of its objects at most ``lines_max`` lines.
 
     Raises:
         Terminal: the folder holds no readable ``recording.yaml``; the message names the path.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lines_max: int = LINES_MAX) -> None:
         self._folder = folder
+        self._lines_max = lines_max
         self.header = _read_header(folder / HEADER_FILE)
         self.report = ReadReport()
 
@@ -123,7 +124,7 @@ class Recording:
     def _lines(self, file: BinaryIO) -> Iterator[bytes]:
         """Yield the non-blank lines of bounded size; what is longer is counted as bad."""
         while content := file.readline(LINE_BYTES_MAX + 1):
-            if self.report.lines_total == LINES_MAX:
+            if self.report.lines_total == self._lines_max:
                 self.report.is_cut = True
                 return
             self.report.lines_total += 1
