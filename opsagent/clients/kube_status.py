@@ -51,7 +51,7 @@ def _words(body: bytes) -> str:
     """Return reason and message of a ``Status``, or the beginning of whatever else came."""
     try:
         status = msgspec.json.decode(body, type=Status)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = body[: 4 * MESSAGE_CHARACTERS_MAX].decode(errors="replace")
     else:
         text = " ".join(part for part in (status.reason, status.message) if part)

@@ -261,3 +261,14 @@ async def test_without_a_file_outside_a_pod_it_says_what_to_set():
 def test_importing_the_transport_does_not_import_the_official_client():
     code = f"import sys, {kube_transport.__name__}; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_connecting_never_loads_the_generated_api_classes(tmp_path: Path):
+    path = kubeconfig(tmp_path, "http://127.0.0.1:1")
+    code = f"""
+import asyncio, pathlib, sys
+from opsagent.clients.kube_transport import connect
+asyncio.run(connect(pathlib.Path({str(path)!r})))
+sys.exit(any(name.startswith("kubernetes.aio.client.api.") for name in sys.modules))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

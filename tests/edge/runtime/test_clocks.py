@@ -8,6 +8,8 @@ import re
 from opsagent.runtime.clock import SystemClock
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.loops import FollowingClock, ScaledLoop
+from opsagent.runtime.schedule import every
+from tests.fakes import virtual_time
 from tests.fakes.virtual_time import EPOCH
 
 
@@ -59,3 +61,17 @@ def test_a_scaled_loop_still_hears_real_sockets_and_threads():
 
     with asyncio.Runner(loop_factory=functools.partial(ScaledLoop, 100)) as runner:
         assert runner.run(scenario()) == b"hello"
+
+
+def test_every_fires_first_one_period_from_now_and_reads_no_wall_clock():
+    async def scenario() -> list[dt.timedelta]:
+        clock = FollowingClock(asyncio.get_running_loop(), EPOCH)
+        await asyncio.sleep(100)
+        trigger = every(dt.timedelta(seconds=30), clock)
+        first = trigger.get_next_fire_time(None, clock.now())
+        assert first is not None
+        second = trigger.get_next_fire_time(first, first)
+        assert second is not None
+        return [first - EPOCH, second - EPOCH]
+
+    assert virtual_time.run(scenario()) == [dt.timedelta(seconds=130), dt.timedelta(seconds=160)]

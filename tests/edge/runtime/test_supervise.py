@@ -156,6 +156,22 @@ def test_tasks_stop_one_after_another_the_last_added_first():
     assert virtual_time.run(scenario()) == [("watch", 12.0), ("fold", 14.0), ("store", 16.0)]
 
 
+def test_stopping_passes_over_what_is_done():
+    async def scenario() -> list[tuple[str, float]]:
+        ended: list[tuple[str, float]] = []
+
+        async def once() -> None:
+            pass
+
+        supervisor = Supervisor(MiddleChance())
+        supervisor.add("store", slow_to_stop("store", 1, ended))
+        supervisor.add("once", once)
+        await run_for(supervisor, 10)
+        return ended
+
+    assert virtual_time.run(scenario()) == [("store", 11.0)]
+
+
 def test_a_task_that_does_not_stop_in_time_does_not_hold_up_the_others():
     async def scenario() -> list[tuple[str, float]]:
         ended: list[tuple[str, float]] = []
