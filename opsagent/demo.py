@@ -27,7 +27,7 @@ from opsagent.controllers.pipeline import Step
 from opsagent.controllers.report import Report
 from opsagent.guard.policy import Level
 from opsagent.model.canonical import canonical, instant
-from opsagent.model.incident import EntryKind, Incident, IncidentState
+from opsagent.model.incident import EntryKind, Incident, IncidentState, TimelineEntry
 from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
 from opsagent.notify.webhook import WebhookNotifier
 from opsagent.ports import Terminal
@@ -111,7 +111,7 @@ class _Narrator:
     demo: Demo
     say: Say
     incident: Incident | None = None
-    told: int = 0
+    told: set[TimelineEntry] = field(default_factory=set)  # late news is filed under its own time
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def notice(self, step: Step) -> None:
@@ -119,11 +119,14 @@ class _Narrator:
         for incident in step.batch.incidents:
             for line in self._lines(incident):
                 self.say(line)
-            self.incident, self.told = incident, len(incident.timeline)
+            self.incident = incident
+            self.told |= set(incident.timeline)
             self.news.set()
 
     def _lines(self, incident: Incident) -> Iterator[str]:
-        for entry in incident.timeline[self.told :]:
+        for entry in incident.timeline:
+            if entry in self.told:
+                continue
             if self.demo.is_json:
                 yield json.dumps(
                     {

@@ -18,7 +18,7 @@ from opsagent.controllers.report import Report
 from opsagent.guard.policy import Level
 from opsagent.model.canonical import canonical
 from opsagent.model.entity import Entity, Kind
-from opsagent.model.incident import EntryKind, IncidentState
+from opsagent.model.incident import EntryKind, IncidentState, TimelineEntry
 from opsagent.model.kube import Deployment, Phase, Pod
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, ApprovalVerdict
 from opsagent.ports import Clock, KubeTransport, NotFound
@@ -57,7 +57,7 @@ class Player:
         self.stage = stage
         self.seen: list[Seen] = []
         self.answers: list[ApprovalAnswer] = []
-        self._told: dict[str, int] = {}
+        self._told: set[tuple[str, TimelineEntry]] = set()
         self._news = asyncio.Event()
         self._reader = KubeReader(stage.admin)
         self._notifier = RecordingNotifier()
@@ -109,14 +109,15 @@ class Player:
 
     def _notice(self, step: Step) -> None:
         for incident in step.batch.incidents:
-            told = self._told.get(incident.incident_id, 0)
-            for entry in incident.timeline[told:]:
+            for entry in incident.timeline:
+                if (incident.incident_id, entry) in self._told:
+                    continue
+                self._told.add((incident.incident_id, entry))
                 at = self.stage.clock.now() if entry.kind is EntryKind.DETECTED else entry.at
                 text = entry.text
                 if entry.kind is EntryKind.CAUSE:
                     text = f"{incident.diagnoses[0].cause.value}: {text}"
                 self.seen.append(Seen(at, entry.kind.value, entry.actor, text))
-            self._told[incident.incident_id] = len(incident.timeline)
         self._news.set()
 
     async def _act(self, act: Act, report: Report) -> None:
