@@ -188,11 +188,16 @@ class KubeLease:
                 wait = RETRY_SECONDS
 
     async def _renew(self) -> None:
-        lease = await self._read()
-        if lease is None or lease.spec.holder_identity != self._identity:
-            self._held = None
-            raise _Lost
-        await self._write(self._claimed(lease))
+        """Write what we hold once more; only if somebody touched it, look who holds it now."""
+        assert self._held is not None, "only a holder renews"
+        try:
+            await self._write(self._claimed(self._held))
+        except (Conflict, NotFound):
+            lease = await self._read()
+            if lease is None or lease.spec.holder_identity != self._identity:
+                self._held = None
+                raise _Lost from None
+            await self._write(self._claimed(lease))
 
     async def _release(self) -> None:
         """Give the Lease up if it is still ours, so that the next one need not wait."""

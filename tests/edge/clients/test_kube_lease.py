@@ -224,6 +224,7 @@ def test_a_lease_that_is_taken_away_ends_the_term(theft: str):
                 server.leases.clear()
             else:
                 server.leases["opsagent"]["spec"]["holderIdentity"] = "thief"
+                server.leases["opsagent"]["metadata"]["resourceVersion"] = "stolen"
             await asyncio.sleep(6)
             assert len(work.spans[0]) == 2
             await asyncio.sleep(60)  # nobody renews: it comes back
