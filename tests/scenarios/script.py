@@ -36,13 +36,13 @@ class Given(_Part):
 
 
 class Act(_Part):
-    """At a time: change a deployment. On a plan: decide as a person."""
+    """When something is in the timeline, and so long after: change a deployment, decide as a person."""
 
     at: Seconds | None = None
     deployment: str = ""
     image: str = ""
     cpu_request: str = ""
-    upon: Literal["plan"] | None = None
+    upon: EntryKind | None = None
     approve_as: str = ""
     deny_as: str = ""
 

@@ -18,9 +18,9 @@ from opsagent.controllers.report import Report
 from opsagent.guard.policy import Level
 from opsagent.model.canonical import canonical
 from opsagent.model.entity import Entity, Kind
-from opsagent.model.incident import EntryKind, IncidentState, TimelineEntry
+from opsagent.model.incident import EntryKind, Incident, IncidentState, TimelineEntry
 from opsagent.model.kube import Deployment, Phase, Pod
-from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, ApprovalVerdict
+from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, ApprovalVerdict, Plan
 from opsagent.ports import Clock, KubeTransport, NotFound
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
@@ -46,7 +46,7 @@ class Stage:
     writes: Callable[[], Sequence[dt.datetime]]
     node_selector: Mapping[str, str] = field(default_factory=dict)
     approval_ttl_seconds: int = 900
-    limit_seconds: float = 300
+    limit_seconds: float = 1200
 
 
 class Player:
@@ -57,14 +57,21 @@ class Player:
         self.stage = stage
         self.seen: list[Seen] = []
         self.answers: list[ApprovalAnswer] = []
+        self.plan: Plan | None = None
+        self._newest: Incident | None = None
         self._told: set[tuple[str, TimelineEntry]] = set()
         self._news = asyncio.Event()
         self._reader = KubeReader(stage.admin)
         self._notifier = RecordingNotifier()
         self._daemon = Daemon(self._settings(state), self._world())
 
-    async def play(self, is_over: Callable[[IncidentState], bool]) -> Ending:
-        """Set the scene, act, wait until the newest incident ``is_over``, look at what is left."""
+    @property
+    def state(self) -> IncidentState | None:
+        """The newest incident's state, None before there is one."""
+        return self._newest.state if self._newest else None
+
+    async def play(self, is_over: Callable[["Player"], bool]) -> Ending:
+        """Set the scene, act, wait until it ``is_over``, look at what is left."""
         for name, workload in self.scenario.given.deployments.items():
             await self._create(name, workload.image, workload.replicas)
         for name, workload in self.scenario.given.deployments.items():
@@ -77,7 +84,8 @@ class Player:
             async with asyncio.timeout(self.stage.limit_seconds):
                 for act in self.scenario.when:
                     await self._act(act, report)
-                await self._until_over(report, is_over)
+                while not is_over(self):
+                    await self._next_news()
                 await self._settle()
             ending = await self._ending(report)
             for task in tasks:
@@ -109,6 +117,7 @@ class Player:
 
     def _notice(self, step: Step) -> None:
         for incident in step.batch.incidents:
+            self._newest = incident
             for entry in incident.timeline:
                 if (incident.incident_id, entry) in self._told:
                     continue
@@ -121,11 +130,16 @@ class Player:
         self._news.set()
 
     async def _act(self, act: Act, report: Report) -> None:
-        if act.upon == "plan":
-            await self._until_seen(EntryKind.PLAN)
-            await self._decide(act, report)
-            return
+        if act.upon is not None:
+            await self._until_seen(act.upon)
+        if waiting := await report.approvals():
+            self.plan = waiting[0].plan
         await asyncio.sleep(act.at or 0)
+        if act.deployment:
+            await self._change(act)
+        await self._decide(act, report)
+
+    async def _change(self, act: Act) -> None:
         container: dict[str, object] = {"name": act.deployment}
         if act.image:
             container["image"] = act.image
@@ -145,11 +159,12 @@ class Player:
         raise_for_status(answer, f"set {deployment}")
 
     async def _decide(self, act: Act, report: Report) -> None:
-        (record,) = await report.approvals()
         for key, verdict in DECIDED.items():
             if who := getattr(act, key):
+                plan = self.plan
+                assert plan is not None, "nothing was offered yet"
                 click = ApprovalRequest(
-                    record.plan.plan_id, record.plan.plan_hash, verdict, self.stage.tokens[who]
+                    plan.plan_id, plan.plan_hash, verdict, self.stage.tokens[who]
                 )
                 self.answers.append(await report.decide(click))
 
@@ -181,17 +196,16 @@ class Player:
         await until(is_synced)
 
     async def _until_seen(self, kind: EntryKind) -> None:
-        while not any(entry.step == kind for entry in self.seen):
-            self._news.clear()
-            await self._news.wait()
+        while not self.has_seen(kind):
+            await self._next_news()
 
-    async def _until_over(self, report: Report, is_over: Callable[[IncidentState], bool]) -> None:
-        while True:
-            found = await report.incidents(1)
-            if found and is_over(found[0].state):
-                return
-            self._news.clear()
-            await self._news.wait()
+    async def _next_news(self) -> None:
+        self._news.clear()
+        await self._news.wait()
+
+    def has_seen(self, kind: EntryKind) -> bool:
+        """Return whether the timeline tells this."""
+        return any(entry.step == kind for entry in self.seen)
 
     async def _settle(self) -> None:
         """Let the last message out."""
