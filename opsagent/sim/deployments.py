@@ -55,6 +55,12 @@ def _inherited(deployment: Obj, revision: int) -> dict[str, str]:
     return {key: value for key, value in given.items() if key not in _OWN_ANNOTATIONS} | own
 
 
+def _patience(deployment: Obj) -> Obj:
+    """Return how long a pod must be ready to count, as its ReplicaSet has it from the Deployment."""
+    field = "minReadySeconds"
+    return {field: deployment["spec"][field]} if field in deployment["spec"] else {}
+
+
 class DeploymentController:
     """Brings ReplicaSets to what Deployments say."""
 
@@ -104,7 +110,8 @@ class DeploymentController:
                 "annotations": _inherited(deployment, revision),
                 "ownerReferences": [_owner(deployment)],
             },
-            "spec": {
+            "spec": _patience(deployment)
+            | {
                 "replicas": size,
                 "selector": {"matchLabels": selector | {rollout.HASH_LABEL: digest}},
                 "template": template,
@@ -127,7 +134,10 @@ class DeploymentController:
         if 0 < current < revision:
             past = [*filter(None, annotations.get(rollout.REVISION_HISTORY, "").split(","))]
             wanted[rollout.REVISION_HISTORY] = ",".join([*past, str(current)])
-        changed = new | {"metadata": new["metadata"] | {"annotations": wanted}}
+        changed = new | {
+            "metadata": new["metadata"] | {"annotations": wanted},
+            "spec": new["spec"] | _patience(deployment),
+        }
         return self._store.update(REPLICA_SETS, changed, Write(MANAGER, now))
 
     def _mark_revision(self, deployment: Obj, revision: int, now: dt.datetime) -> Obj:

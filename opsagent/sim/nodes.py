@@ -40,6 +40,7 @@ class NodeHeartbeats:
 
 def _beaten(known: list[Obj], type_: str, status: str, reason: str, now: dt.datetime) -> Obj:
     old = condition(known, type_)
-    since = old["lastTransitionTime"] if old is not None else stamp(now)
+    is_same = old is not None and old["status"] == status
+    since = old["lastTransitionTime"] if old is not None and is_same else stamp(now)
     times = {"lastHeartbeatTime": stamp(now), "lastTransitionTime": since}
     return {"type": type_, "status": status, "reason": reason} | times

@@ -78,7 +78,7 @@ def _without(fields: Obj, taken: Obj) -> Obj:
     for name, inner in fields.items():
         if name not in taken:
             found[name] = inner
-        elif inner and (rest := _without(inner, taken[name])):
+        elif taken[name] and (rest := _without(inner, taken[name])):
             found[name] = rest
     return found
 
