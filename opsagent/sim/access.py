@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from opsagent.ports import Identity
-from opsagent.sim.errors import StatusError
+from opsagent.sim.errors import StatusError, bad_request, invalid
 from opsagent.sim.resources import ACCESS_REVIEWS, TOKEN_REVIEWS, Route
 from opsagent.sim.values import Obj, uid_of
 
@@ -92,7 +92,13 @@ class Access:
         return any(_grants(rule, subjects, attempt) for rule in self.rules)
 
     def review_token(self, spec: Obj) -> Obj:
-        """Answer a TokenReview's spec with its status."""
+        """Answer a TokenReview's spec with its status.
+
+        Raises:
+            StatusError: 400, there is no token.
+        """
+        if not spec.get("token"):
+            raise bad_request("token is required for TokenReview in authentication")
         identity = self.identify(str(spec.get("token", "")))
         audiences = spec.get("audiences") or [API_AUDIENCE]
         if identity is None or API_AUDIENCE not in audiences:
@@ -102,7 +108,14 @@ class Access:
         return {"authenticated": True, "user": user, "audiences": [API_AUDIENCE]}
 
     def review_access(self, spec: Obj) -> Obj:
-        """Answer a SubjectAccessReview's spec with its status."""
+        """Answer a SubjectAccessReview's spec with its status.
+
+        Raises:
+            StatusError: 422, it asks about nobody.
+        """
+        if not spec.get("user") and not spec.get("groups"):
+            message = 'Invalid value: "": at least one of user or group must be specified'
+            raise invalid(ACCESS_REVIEWS, "", [("spec.user", message)])
         asked = spec.get("resourceAttributes") or {}
         resource = ".".join(part for part in (asked.get("resource"), asked.get("group")) if part)
         if asked.get("subresource"):
@@ -146,4 +159,13 @@ def forbidden(identity: Identity, attempt: Attempt) -> StatusError:
         f'{named} is forbidden: User "{identity.username}" cannot {attempt.verb} resource '
         f'"{shown}" in API group "{group}" {where}'
     )
-    return StatusError(403, "Forbidden", message, {"name": attempt.name, "kind": plural})
+    details = {"name": attempt.name, "group": group, "kind": plural}
+    return StatusError(
+        403, "Forbidden", message, {key: part for key, part in details.items() if part}
+    )
+
+
+def forbidden_path(identity: Identity, path: str) -> StatusError:
+    """403 for a path that names no resource we know; who may not ask does not learn that."""
+    message = f'forbidden: User "{identity.username}" cannot get path "{path}"'
+    return StatusError(403, "Forbidden", message)

@@ -4,7 +4,7 @@ Pure functions; the store gives uid and resource version. Dry run stops right af
 """
 
 from opsagent.sim.defaults import fill_defaults, validate
-from opsagent.sim.errors import bad_request, conflict
+from opsagent.sim.errors import conflict, invalid
 from opsagent.sim.ownership import Write, managed_fields
 from opsagent.sim.resources import DEPLOYMENTS, EVENTS, LEASES, NAMESPACES, NODES, PODS, Resource
 from opsagent.sim.values import Obj, copy_of, stamp
@@ -50,12 +50,13 @@ def prepare_create(resource: Resource, sent: Obj, uid: str, write: Write) -> Obj
     """Return what a create would store, without resource version.
 
     Raises:
-        StatusError: 400 or 422.
+        StatusError: 422.
     """
     item = copy_of(sent)
     meta = item.get("metadata", {})
     if not meta.get("name"):
-        raise bad_request("name or generateName is required")
+        causes = [("metadata.name", "Required value: name or generateName is required")]
+        raise invalid(resource, "", causes)
     item["metadata"] = {key: meta[key] for key in _CLIENT_META if key in meta}
     item["metadata"] |= {"uid": uid, "creationTimestamp": stamp(write.at)}
     if resource not in _WITHOUT_GENERATION:

@@ -12,24 +12,28 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from opsagent.ports import Identity, KubeAnswer
-from opsagent.sim.access import Access, Attempt, attempt_of, forbidden
+from opsagent.sim.access import Access, Attempt, attempt_of, forbidden, forbidden_path
 from opsagent.sim.audit import AuditEntry
 from opsagent.sim.deletion import delete
 from opsagent.sim.errors import (
     StatusError,
     bad_request,
     conflict,
+    invalid,
     method_not_allowed,
     no_such_path,
+    success,
     unauthorized,
+    unprocessable,
 )
 from opsagent.sim.kubelet import LogQuery
 from opsagent.sim.listing import list_page
 from opsagent.sim.ownership import Write
 from opsagent.sim.patching import patched
 from opsagent.sim.requests import WRITES, Request, bad_version
-from opsagent.sim.resources import REVIEWS, Route, route
+from opsagent.sim.resources import LEASES, NAMESPACES, PODS, REVIEWS, Route, route
 from opsagent.sim.selection import selection
+from opsagent.sim.shape import misshapen
 from opsagent.sim.store import ObjectStore
 from opsagent.sim.values import Obj, encode
 from opsagent.sim.watch import TIMEOUT_SECONDS, Watch, WatchOptions
@@ -47,7 +51,7 @@ def _answer(status: int, item: Obj) -> KubeAnswer:
 
 
 def _refusal(error: StatusError) -> KubeAnswer:
-    headers = _JSON | ({"retry-after": "1"} if error.code == 429 else {})  # noqa: PLR2004 - HTTP
+    headers = _JSON | ({"retry-after": "1"} if error.code in {429, 504} else {})
     return KubeAnswer(error.code, encode(error.status()), headers)
 
 
@@ -65,8 +69,10 @@ def _placed(sent: Obj, place: Route) -> Obj:
     """Return ``sent`` with the names that its path gives.
 
     Raises:
-        StatusError: 400, body and path contradict each other.
+        StatusError: 400, body and path contradict each other, or a field has a wrong type.
     """
+    if path := misshapen(sent):
+        raise bad_request(f"json: cannot unmarshal the value of {path}")
     meta = dict(sent.get("metadata", {}))
     if sent.get("kind", place.resource.kind) != place.resource.kind:
         raise bad_request(f"{sent['kind']} does not match the path of {place.resource.kind}")
@@ -117,6 +123,8 @@ class Api:
         if identity is None:
             raise unauthorized()
         if place is None:
+            if not self.access.allows(identity, Attempt("get", request.path)):
+                raise forbidden_path(identity, request.path)
             raise no_such_path()
         attempt = attempt_of(place, request.verb(place))
         if not self.access.allows(identity, attempt):
@@ -147,14 +155,21 @@ class Api:
                 sent = _placed(_body(request), place)
                 return _answer(201, self.store.create(place.resource, sent, write))
             case "update" if place.name:
-                sent = _placed(_body(request), place)
-                return _answer(200, self.store.update(place.resource, sent, write))
+                return self._update(_placed(_body(request), place), place, write)
             case "patch" if place.name:
                 return self._patch(request, place, write)
             case "delete" if place.name:
                 return self._delete(request, place, write)
             case _:
                 raise method_not_allowed()
+
+    def _update(self, sent: Obj, place: Route, write: Write) -> KubeAnswer:
+        """Replace an object. A Lease that is not there is created, unless one with a uid is meant."""
+        if place.resource is LEASES and not self.store.find(LEASES, place.namespace, place.name):
+            if sent["metadata"].get("uid"):
+                raise conflict(LEASES, place.name)
+            return _answer(201, self.store.create(LEASES, sent, write))
+        return _answer(200, self.store.update(place.resource, sent, write))
 
     def _get(self, request: Request, place: Route) -> KubeAnswer:
         item = self.store.get(place.resource, place.namespace, place.name)
@@ -164,16 +179,15 @@ class Api:
 
     def _list(self, request: Request, place: Route) -> KubeAnswer:
         wanted = selection(place.resource, place.namespace, request.query)
+        if (version := request.number("resourceVersion") or 0) > self.store.version:
+            raise bad_version(version, self.store.version)
         limit = request.number("limit") or 0
         token = request.query.get("continue", "")
         return _answer(200, list_page(self.store, wanted, limit, token))
 
     def _watch(self, request: Request, place: Route, now: dt.datetime) -> Watch:
-        after = request.number("resourceVersion") or None
-        if after is not None and after > self.store.version:
-            raise bad_version(after, self.store.version)
         options = WatchOptions(
-            after,
+            request.number("resourceVersion") or None,
             wants_bookmarks=request.query.get("allowWatchBookmarks") in {"true", "1"},
             timeout_seconds=request.number("timeoutSeconds") or TIMEOUT_SECONDS,
         )
@@ -183,8 +197,13 @@ class Api:
     def _patch(self, request: Request, place: Route, write: Write) -> KubeAnswer:
         old = self.store.get(place.resource, place.namespace, place.name)
         new = patched(old, request.body, request.content_type)
-        if not isinstance(new.get("metadata"), dict):
-            raise bad_request("a patch may not take the metadata away")
+        if "metadata" not in new:
+            raise bad_request(f"the name of the object ({place.name} in the URL) was taken away")
+        if path := misshapen(new):
+            raise unprocessable(f"the patch leaves an invalid value at {path}")
+        if new["metadata"].get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+            causes = [("metadata.uid", "Invalid value: field is immutable")]
+            raise invalid(place.resource, place.name, causes)
         return _answer(200, self.store.update(place.resource, _placed(new, place), write))
 
     def _delete(self, request: Request, place: Route, write: Write) -> KubeAnswer:
@@ -197,7 +216,8 @@ class Api:
         grace = options.get("gracePeriodSeconds", request.number("gracePeriodSeconds"))
         if not write.is_dry_run:
             item = delete(self.store, place.resource, item, write.at, grace)
-        return _answer(200, item)
+        shows_it = place.resource in {PODS, NAMESPACES}
+        return _answer(200, item if shows_it else success(place.resource, item))
 
     def _keep(
         self,

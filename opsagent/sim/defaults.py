@@ -114,6 +114,16 @@ def _check_workload(spec: Obj, old: Obj | None, causes: _Causes) -> None:
     _check_pod_spec(template["spec"], "spec.template.spec", causes)
 
 
+def _check_lease(item: Obj, old: Obj | None, causes: _Causes) -> None:
+    if old is not None and not item["metadata"].get("resourceVersion"):
+        message = "Invalid value: 0: must be specified for an update"
+        causes.append(("metadata.resourceVersion", message))
+    duration = item.get("spec", {}).get("leaseDurationSeconds", 1)
+    if not isinstance(duration, int) or duration <= 0:
+        message = f"Invalid value: {duration}: must be greater than 0"
+        causes.append(("spec.leaseDurationSeconds", message))
+
+
 def validate(resource: Resource, item: Obj, old: Obj | None) -> None:
     """Check ``item``, with its defaults filled in, against the rules; ``old`` is None on create.
 
@@ -125,7 +135,7 @@ def validate(resource: Resource, item: Obj, old: Obj | None) -> None:
         _check_workload(item["spec"], old, causes)
     if resource is PODS:
         _check_pod_spec(item["spec"], "spec", causes)
-    if resource is LEASES and old is not None and not item["metadata"].get("resourceVersion"):
-        causes.append(("metadata.resourceVersion", "Invalid value: 0x0: must be specified"))
+    if resource is LEASES:
+        _check_lease(item, old, causes)
     if causes:
         raise invalid(resource, item["metadata"]["name"], causes)

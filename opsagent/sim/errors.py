@@ -39,6 +39,14 @@ def _details(resource: Resource, name: str) -> Obj:
     return found
 
 
+def success(resource: Resource, item: Obj) -> Obj:
+    """Return the Status that answers a delete which was carried out at once."""
+    meta = item["metadata"]
+    details = _details(resource, meta["name"]) | {"uid": meta["uid"]}
+    head = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
+    return head | {"status": "Success", "details": details}
+
+
 def not_found(resource: Resource, name: str) -> StatusError:
     """404: there is no such object."""
     message = f'{resource.qualified} "{name}" not found'
@@ -68,6 +76,7 @@ def conflict(resource: Resource, name: str) -> StatusError:
 def invalid(resource: Resource, name: str, causes: Sequence[tuple[str, str]]) -> StatusError:
     """422: the object breaks rules; ``causes`` are (field, message) pairs."""
     listed = ", ".join(f"{field}: {message}" for field, message in causes)
+    listed = f"[{listed}]" if len(causes) > 1 else listed
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     details = _details(resource, name) | {
         "kind": resource.kind,

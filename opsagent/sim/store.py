@@ -85,7 +85,7 @@ class ObjectStore:
         """Store a new object and return it.
 
         Raises:
-            StatusError: 400, 404 no such namespace, 409 it exists, 422.
+            StatusError: 404 no such namespace, 409 it exists, 422.
         """
         meta = dict(sent.get("metadata", {}))
         if not meta.get("name") and meta.get("generateName"):
