@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.binaries import ensure_binaries
 from tests.lab.cluster import IDENTITIES, Cluster, down, up
+from tests.lab.programs import LabError
 
-# Waiting for real programs takes real time. The build and the start are not counted: they have limits
-# of their own.
+# Waiting for real programs takes real time. The start is not counted: it has a limit of its own.
 TEST_SECONDS = 90
 WHY_NOT = "the lab is off: set LAB=1 (or CI=true) to build it from Go modules and run on it"
 
@@ -66,6 +67,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         )
     finally:
         down(state)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what is missing before the first test, since a build takes longer than any test may."""
+    is_needed = any(item.get_closest_marker("lab") for item in session.items)
+    if not is_needed or not is_wanted() or session.config.option.collectonly:
+        return
+    try:
+        ensure_binaries()
+    except LabError as error:
+        pytest.exit(f"the lab cannot start: {error}", returncode=1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,9 +10,10 @@ special tag kwok's own stages make a pod Ready at once. An image whose tag ends 
 ``-slow``             runs, but its readiness probe never succeeds
 ====================  ==============================================================================
 
-A fault hangs on the image alone, so putting the old image back heals, as in life. A pod whose container
-starts is Ready until the container ends, also as in life: a rollout of a crashing image goes on.
-Only the back-off is shorter than the kubelet's. Other containers of the same pod run on undisturbed.
+A fault hangs on the image alone, so putting the old image back heals, as in life. A failing container
+without a readiness probe is Ready while it runs, so its rollout goes on; with a probe it never is, so
+its rollout stops at the first pods: also as in life. Only the back-off is shorter than the kubelet's.
+Other containers of the same pod run on undisturbed.
 A fifth fault, the stuck rollout, needs no stage: no node has the 64 CPUs that it asks for.
 """
 
@@ -30,8 +31,7 @@ class Step:
 
     ``when`` is a jq condition on its status ({} while it has none). ``state``, ``last_state`` and
     ``restart_count`` are the new values, as templates: ``$now`` is the present instant, ``$was`` the old
-    status. ``is_ready`` is None where readiness does not change, so that the pod's conditions keep the
-    time at which it did. ``phase`` is the pod's.
+    status, ``$name`` and ``.image`` the container's, ``$meta`` the pod's metadata. ``phase`` is the pod's.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Step:
     last_state: str = "{}"
     restart_count: str = "0"
     event: Event | None = None
-    is_ready: bool | None = None
+    is_ready: bool = False
     phase: str = "Running"
 
 
 _UNSTARTED = ".state == null"
-_RUNNING = "{running: {startedAt: {{ $now | Quote }}}}"
+_RUNNING = "{running: {startedAt: {{ $now | quote }}}}"
 _JUST_ENDED = "{terminated: {{ $was.state.terminated | toJson }}}"
 _SAME_LAST = "{{ $was.lastState | toJson }}"
 _SAME_COUNT = "{{ $was.restartCount }}"
@@ -54,60 +54,46 @@ _NEXT_COUNT = "{{ add $was.restartCount 1 }}"
 _STARTED = ("Normal", "Started", "Started container")
 
 
+def _waiting(reason: str, message: str) -> str:
+    return f"{{waiting: {{reason: {reason}, message: {{{{ {message} | quote }}}}}}}}"
+
+
 def _restarting(exit_code: int, reason: str) -> tuple[Step, ...]:
     """Return the life of a container that ends again and again; the first restart is immediate."""
     ended = (
         f"{{terminated: {{exitCode: {exit_code}, reason: {reason}, "
-        "startedAt: {{ $was.state.running.startedAt | Quote }}, finishedAt: {{ $now | Quote }}}}"
+        "startedAt: {{ $was.state.running.startedAt | quote }}, finishedAt: {{ $now | quote }}}}"
     )
-    back_off = (
-        "{waiting: {reason: CrashLoopBackOff, message: back-off 10s restarting failed container}}"
-    )
+    why = 'printf "back-off 10s restarting failed container=%s pod=%s_%s(%s)"'
+    back_off = _waiting("CrashLoopBackOff", f"{why} $name $meta.name $meta.namespace $meta.uid")
+    reported = ("Warning", "BackOff", "Back-off restarting failed container")
+    at_first = ".state.terminated and .restartCount == 0"
+    later = ".state.terminated and .restartCount > 0"
+
+    def run_again(name: str, when: str, delay: tuple[int, int], last_state: str) -> Step:
+        return Step(
+            name, when, delay, _RUNNING, last_state, _NEXT_COUNT, event=_STARTED, is_ready=True
+        )
+
     return (
         Step("start", _UNSTARTED, (300, 300), _RUNNING, event=_STARTED, is_ready=True),
-        Step("end", ".state.running", (1000, 2000), ended, _SAME_LAST, _SAME_COUNT, is_ready=False),
-        Step(
-            "restart",
-            ".state.terminated and .restartCount == 0",
-            (300, 300),
-            _RUNNING,
-            _JUST_ENDED,
-            _NEXT_COUNT,
-            event=_STARTED,
-            is_ready=True,
-        ),
-        Step(
-            "back-off",
-            ".state.terminated and .restartCount > 0",
-            (300, 300),
-            back_off,
-            _JUST_ENDED,
-            _SAME_COUNT,
-            event=("Warning", "BackOff", "Back-off restarting failed container"),
-        ),
-        Step(
-            "try-again",
-            ".state.waiting",
-            (5000, 8000),
-            _RUNNING,
-            _SAME_LAST,
-            _NEXT_COUNT,
-            event=_STARTED,
-            is_ready=True,
-        ),
+        Step("end", ".state.running", (1000, 2000), ended, _SAME_LAST, _SAME_COUNT),
+        run_again("restart", at_first, (300, 300), _JUST_ENDED),
+        Step("back-off", later, (300, 300), back_off, _JUST_ENDED, _SAME_COUNT, event=reported),
+        run_again("try-again", ".state.waiting", (5000, 8000), _SAME_LAST),
     )
 
 
 def _unpullable() -> tuple[Step, ...]:
     """Return the life of a container whose image the registry does not have."""
-    error = "{waiting: {reason: ErrImagePull, message: manifest unknown}}"
-    back_off = "{waiting: {reason: ImagePullBackOff, message: Back-off pulling image}}"
-    failed = ("Warning", "Failed", "Failed to pull image: manifest unknown")
+    error = _waiting("ErrImagePull", 'printf "failed to resolve reference %q: not found" .image')
+    back_off = _waiting("ImagePullBackOff", 'printf "Back-off pulling image %q" .image')
+    failed = ("Warning", "Failed", "Failed to pull image: not found")
     backing_off = ("Normal", "BackOff", "Back-off pulling image")
     in_error = '.state.waiting.reason == "ErrImagePull"'
     in_back_off = '.state.waiting.reason == "ImagePullBackOff"'
     return (
-        Step("pull", _UNSTARTED, (300, 300), error, event=failed, is_ready=False, phase="Pending"),
+        Step("pull", _UNSTARTED, (300, 300), error, event=failed, phase="Pending"),
         Step("back-off", in_error, (1500, 1500), back_off, event=backing_off, phase="Pending"),
         Step("try-again", in_back_off, (10_000, 10_000), error, event=failed, phase="Pending"),
     )
@@ -123,32 +109,54 @@ STEPS: dict[str, tuple[Step, ...]] = {
     CRASH: _restarting(1, "Error"),
     OOM: _restarting(137, "OOMKilled"),
     MISSING: _unpullable(),
-    SLOW: (Step("start", _UNSTARTED, (300, 300), _RUNNING, event=_UNHEALTHY, is_ready=False),),
+    SLOW: (Step("start", _UNSTARTED, (300, 300), _RUNNING, event=_UNHEALTHY),),
 }
 
 # @WORD@ is filled in per step. kwok merges the result into the status: conditions by their type,
-# containerStatuses as a whole.
+# containerStatuses as a whole. Conditions are given only when readiness changes, so that they keep the
+# time at which it did.
 _STATUS = """
 {{ $now := Now }}
 {{ $pod := . }}
-phase: @PHASE@
-startTime: {{ or .status.startTime $now | Quote }}
-{{ with NodeIPWith .spec.nodeName }}
-hostIP: {{ . | Quote }}
-{{ end }}
 {{ $meta := .metadata }}
-podIP: {{ or .status.podIP (PodIPWith .spec.nodeName false $meta.uid $meta.name $meta.namespace) | Quote }}
-@CONDITIONS@
+{{ $ready := @READY@ }}
+{{ $names := list }}
+{{ range .spec.containers }}{{ if hasSuffix "@TAG@" .image }}
+  {{ $names = append $names .name }}
+  {{ if .readinessProbe }}{{ $ready = false }}{{ end }}
+{{ end }}{{ end }}
+{{ $word := ternary "True" "False" $ready }}
+{{ $before := "" }}
+{{ range .status.conditions }}{{ if eq .type "Ready" }}{{ $before = .status }}{{ end }}{{ end }}
+phase: @PHASE@
+startTime: {{ or .status.startTime $now | quote }}
+{{ with NodeIPWith .spec.nodeName }}
+hostIP: {{ . | quote }}
+{{ end }}
+podIP: {{ or .status.podIP (PodIPWith .spec.nodeName false $meta.uid $meta.name $meta.namespace) | quote }}
+{{ if ne $word $before }}
+conditions:
+- type: Initialized
+  status: "True"
+  lastTransitionTime: {{ or .status.startTime $now | quote }}
+{{ range list "Ready" "ContainersReady" }}
+- type: {{ . }}
+  status: {{ $word | quote }}
+  lastTransitionTime: {{ $now | quote }}
+  reason: {{ if $ready }}null{{ else }}ContainersNotReady{{ end }}
+  message: {{ if $ready }}null{{ else }}"containers with unready status: [{{ join " " $names }}]"{{ end }}
+{{ end }}
+{{ end }}
 containerStatuses:
 {{ range .spec.containers }}
 {{ $name := .name }}
 {{ $was := dict "restartCount" 0 "lastState" (dict) }}
 {{ range $pod.status.containerStatuses }}{{ if eq .name $name }}{{ $was = . }}{{ end }}{{ end }}
-- name: {{ $name | Quote }}
-  image: {{ .image | Quote }}
+- name: {{ $name | quote }}
+  image: {{ .image | quote }}
   imageID: ""
 {{ if hasSuffix "@TAG@" .image }}
-  ready: @READY@
+  ready: {{ $ready }}
   started: @STARTED@
   restartCount: @RESTART_COUNT@
   state: @STATE@
@@ -157,29 +165,17 @@ containerStatuses:
   ready: true
   started: true
   restartCount: 0
-  state: {running: {startedAt: {{ or $pod.status.startTime $now | Quote }}}}
+  state: {running: {startedAt: {{ or $pod.status.startTime $now | quote }}}}
 {{ end }}
 {{ end }}
 """
-_CONDITIONS = """
-conditions:
-- {type: Initialized, status: "True", lastTransitionTime: {{ or .status.startTime $now | Quote }}}
-- {type: Ready, lastTransitionTime: {{ $now | Quote }}, @FACTS@}
-- {type: ContainersReady, lastTransitionTime: {{ $now | Quote }}, @FACTS@}
-"""
-_READY = 'status: "True", reason: null, message: null'
-_NOT_READY = 'status: "False", reason: ContainersNotReady, message: containers with unready status'
 
 
 def _template(tag: str, step: Step) -> str:
-    conditions = ""
-    if step.is_ready is not None:
-        conditions = _CONDITIONS.replace("@FACTS@", _READY if step.is_ready else _NOT_READY)
     words = {
-        "CONDITIONS": conditions,
         "PHASE": step.phase,
         "TAG": tag,
-        "READY": json.dumps(step.is_ready is True),
+        "READY": json.dumps(step.is_ready),
         "STARTED": json.dumps(step.state == _RUNNING),
         "RESTART_COUNT": step.restart_count,
         "STATE": step.state,
