@@ -2,9 +2,9 @@
 
 Theory of operation. A proposal becomes a plan only after the guard agreed and the server rehearsed it;
 plan and first moves are stored in one transaction at the end, so a crash on the way leaves nothing and
-the same proposal may come again. While a plan for the same incident and action is open, it is the
-answer; a person's no stands for the incident; a refusal that would be repeated word for word is not
-stored again.
+the same proposal may come again. Once people were asked, that plan is the answer to the same incident
+and action for good, whatever became of it: a restart asks nobody twice, a no stands, what was done is
+not done again. A proposal that was refused before is judged anew; the same refusal is stored once.
 
 A click is judged twice: by the guard on what was read, and by the store, which lets only the first
 one through. Tokens are used to ask the API server and then dropped.
@@ -22,7 +22,6 @@ from opsagent.executor.undo import Rehearsal, UndoTool, change_problem
 from opsagent.guard.approval import Click, judge
 from opsagent.guard.catalogue import CATALOGUE
 from opsagent.guard.decide import SUGGEST_RULE, decide
-from opsagent.guard.lifecycle import ENDED
 from opsagent.guard.plan import plan_id, sealed
 from opsagent.guard.policy import Policy, policy_hash
 from opsagent.model.plan import (
@@ -189,9 +188,8 @@ class Desk:
 
 
 def _stands(record: PlanRecord) -> bool:
-    """Return whether ``record`` answers the same ask: it is open, or a person said no to it."""
-    was_asked = PlanState.PENDING in {item.state for item in record.transitions}
-    return record.state not in ENDED or (was_asked and record.state is PlanState.DENIED)
+    """Return whether ``record`` answers the same ask for good: people were asked."""
+    return any(item.state is PlanState.PENDING for item in record.transitions)
 
 
 def _first_moves(plan: Plan, rehearsal: Rehearsal | str) -> tuple[Move, ...]:

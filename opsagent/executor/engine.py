@@ -21,7 +21,7 @@ from opsagent.executor.verification import Verification
 from opsagent.model.plan import PlanRecord, PlanState
 from opsagent.ports import Conflict, Transient
 
-RETRY_SECONDS = 2.0  # after a trouble that may pass; an approval lives for minutes
+RETRY_SECONDS = 1.0  # after a trouble that may pass; no plan outlives its expiry by more
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,12 @@ If the answer is lost, by a crash or by the network, the plan stays armed, and `
 object: our mark on it proves that the write arrived; an unchanged generation and template prove that
 it has not, and then the plan goes back to ``approved``, where every check is made again; anything else
 is for a person. A write whose connection broke may still be on its way, so before "has not arrived" is
-believed, some seconds pass; and a plan that was armed before looks for its mark first. Should the late
-write and a second one ever race, both carry a resourceVersion and the same content: one of them gets 409.
+believed, some seconds pass; and a plan that was armed before is refused only after one more look for its
+mark. Should a late write and a second one ever race, both carry a resourceVersion and the same content,
+so one of them gets 409.
 """
+
+from dataclasses import dataclass
 
 from opsagent.executor.journal import Journal
 from opsagent.executor.survey import Survey
@@ -19,7 +22,7 @@ from opsagent.executor.undo import Rehearsal, UndoTool, is_marked, template_dige
 from opsagent.guard.decide import decide
 from opsagent.guard.plan import binding_problem, validity_problem
 from opsagent.guard.policy import Policy
-from opsagent.model.plan import ApprovalVerdict, DecisionVerdict, PlanRecord, PlanState
+from opsagent.model.plan import ApprovalVerdict, DecisionVerdict, Plan, PlanRecord, PlanState
 from opsagent.ports import (
     AccessReviewer,
     Conflict,
@@ -33,6 +36,25 @@ from opsagent.ports import (
 CONFLICT = "conflict: the object changed between the last look and the write; nothing was written"
 CONFLICTS_MAX = 2  # the third one ends the plan
 SETTLE_SECONDS = 5.0  # a write whose connection broke arrives within this time, or not at all
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Everything holds: what to write, and the intent to store before it."""
+
+    rehearsal: Rehearsal
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Something no longer holds: where the plan ends, and why."""
+
+    state: PlanState
+    reason: str
+
+
+_TOO_LATE = _Refusal(PlanState.EXPIRED, "approved, but not carried out in time")
 
 
 class Execution:
@@ -59,24 +81,11 @@ class Execution:
         Raises:
             Transient: the cluster cannot be asked now; the plan is still approved.
         """
-        if await self._has_arrived(record):
-            return
-        if self._journal.seconds_left(record.plan) <= 0:
-            await self._journal.move(record, PlanState.EXPIRED, "approved, but not in time")
-            return
-        problem = await self._problem(record)
-        if problem:
-            await self._journal.move(record, PlanState.INVALIDATED, problem)
-            return
-        rehearsal = await self._tool.rehearse(record.plan.proposal.action, record.plan.plan_id)
-        if isinstance(rehearsal, str):
-            await self._journal.move(record, PlanState.INVALIDATED, rehearsal)
-            return
-        problem = binding_problem(record.plan, rehearsal.binding)
-        if problem:
-            await self._journal.move(record, PlanState.INVALIDATED, problem)
-            return
-        await self._arm_and_write(record, rehearsal)
+        found = await self._check(record)
+        if isinstance(found, _Ready):
+            await self._arm_and_write(record, found)
+        elif not await self._has_arrived(record):
+            await self._journal.move(record, found.state, found.reason)
 
     async def settle(self, record: PlanRecord) -> float:
         """Find out whether the write of an armed plan arrived; return after how many seconds to ask again, 0: settled.
@@ -119,7 +128,7 @@ class Execution:
         return 0.0
 
     async def _has_arrived(self, record: PlanRecord) -> bool:
-        """Look for the mark of an earlier write of this plan; if it is there, go back to armed, to be settled."""
+        """Look for the mark of an earlier write of the plan; if it is there, go back to armed, to be settled."""
         plan_id = record.plan.plan_id
         intent = await self._journal.store.intent(plan_id)
         if intent is None:
@@ -133,9 +142,29 @@ class Execution:
         reason = "an earlier write arrived after all"
         return await self._journal.move(record, PlanState.ARMED, reason, intent=intent)
 
-    async def _problem(self, record: PlanRecord) -> str:
-        """Return why the plan may not be carried out any more, '' if it may."""
-        plan, proposal = record.plan, record.plan.proposal
+    async def _check(self, record: PlanRecord) -> _Ready | _Refusal:
+        """Look at everything again that the approval rested on."""
+        plan = record.plan
+        if self._journal.seconds_left(plan) <= 0:
+            return _TOO_LATE
+        problem = await self._authority_problem(plan) or await self._guard_problem(plan)
+        if problem:
+            return _Refusal(PlanState.INVALIDATED, problem)
+        rehearsal = await self._tool.rehearse(plan.proposal.action, plan.plan_id)
+        if isinstance(rehearsal, str):
+            return _Refusal(PlanState.INVALIDATED, rehearsal)
+        baseline = await self._survey.baseline(plan.proposal.action.target.entity.namespace)
+        problem = binding_problem(plan, rehearsal.binding)
+        if problem or baseline is None:
+            reason = problem or "the neighbours cannot be read, so harm to them could not be seen"
+            return _Refusal(PlanState.INVALIDATED, reason)
+        if self._journal.seconds_left(plan) <= 0:  # again, because all of the above took time
+            return _TOO_LATE
+        generation = rehearsal.current.decoded.meta.generation
+        return _Ready(rehearsal, Intent(generation, rehearsal.result_digest, baseline))
+
+    async def _authority_problem(self, plan: Plan) -> str:
+        """Return why nobody's leave covers this plan any more, '' if somebody's does."""
         problem = validity_problem(plan, self._policy)
         if problem:
             return problem
@@ -146,33 +175,26 @@ class Execution:
             or approval.plan_hash != plan.plan_hash
         ):
             return "nobody approved this very plan"
-        namespace = proposal.action.target.entity.namespace
+        namespace = plan.proposal.action.target.entity.namespace
         if not await self._reviewer.may_approve(approval.identity, namespace):
             return f"{approval.identity.username} has lost the right to approve"
-        situation = await self._survey.situation(proposal, plan.plan_id)
-        decision = decide(proposal, situation, self._policy, self._journal.clock.now())
+        return ""
+
+    async def _guard_problem(self, plan: Plan) -> str:
+        """Return why the guard would not let this plan be proposed now, '' if it would."""
+        situation = await self._survey.situation(plan.proposal, plan.plan_id)
+        decision = decide(plan.proposal, situation, self._policy, self._journal.clock.now())
         is_denied = decision.verdict is DecisionVerdict.DENY
         return f"{decision.rule}: {decision.reason}" if is_denied else ""
 
-    async def _arm_and_write(self, record: PlanRecord, rehearsal: Rehearsal) -> None:
-        plan = record.plan
-        baseline = await self._survey.baseline(plan.proposal.action.target.entity.namespace)
-        if baseline is None:
-            reason = "the neighbours cannot be read, so harm to them could not be seen"
-            await self._journal.move(record, PlanState.INVALIDATED, reason)
-            return
-        if self._journal.seconds_left(plan) <= 0:
-            await self._journal.move(record, PlanState.EXPIRED, "approved, but not in time")
-            return
-        generation = rehearsal.current.decoded.meta.generation
-        intent = Intent(generation, rehearsal.result_digest, baseline)
+    async def _arm_and_write(self, record: PlanRecord, ready: _Ready) -> None:
         if not await self._journal.move(
-            record, PlanState.ARMED, "all checks passed again", intent=intent
+            record, PlanState.ARMED, "all checks passed again", intent=ready.intent
         ):
             return
-        armed = await self._journal.store.record(plan.plan_id)
+        armed = await self._journal.store.record(record.plan.plan_id)
         assert armed is not None, "plans are never deleted"
-        await self._write(armed, rehearsal)
+        await self._write(armed, ready.rehearsal)
 
     async def _write(self, armed: PlanRecord, rehearsal: Rehearsal) -> None:
         try:

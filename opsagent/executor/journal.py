@@ -30,9 +30,8 @@ class Journal:
     async def add(self, plan: Plan, moves: tuple[Move, ...]) -> PlanRecord:
         """Store a new plan; while another one is open for the same ask, return that."""
         record = await self.store.add(plan, moves)
-        if record.plan.plan_id == plan.plan_id:
-            self.seconds_left(plan)
-            await self._moved(plan.plan_id, record.state, record.transitions[-1].actor)
+        self.seconds_left(record.plan)  # the monotonic life of the plan begins now
+        await self._moved(record.plan.plan_id, record.state, record.transitions[-1].actor)
         return record
 
     async def move(
