@@ -110,13 +110,15 @@ class Cluster:
         self.kubectl("wait", "-n", name, "--for=create", "serviceaccount/default", "--timeout=30s")
 
 
-def up(state: Path) -> Cluster:
+def up(state: Path, binaries: Path | None = None) -> Cluster:
     """Build what is missing and start a cluster in ``state``, which is emptied first.
+
+    ``binaries`` is the folder of the programs, None for our own build.
 
     Raises:
         LabError: it cannot be built, or did not come up; nothing is left running then.
     """
-    binaries = ensure_binaries()
+    binaries = binaries or ensure_binaries()
     _empty(state)
     processes: list[Process] = []
     try:

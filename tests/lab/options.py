@@ -51,6 +51,7 @@ def api_server(state: Path, port: int, etcd: int) -> Options:
         "kubelet-client-key": keys / "kubelet-client.key",
         "kubelet-preferred-address-types": "InternalIP",  # node names are in no DNS
         "audit-log-path": state / "logs" / "audit.log",
+        "audit-log-maxsize": 4000,  # MiB: a test reads one file, so it must not be rotated
         "audit-policy-file": MANIFESTS / "audit-policy.yaml",
         "event-ttl": "1h",
     }

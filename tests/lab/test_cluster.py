@@ -243,13 +243,6 @@ def test_a_second_lab_runs_beside_the_first_and_goes_without_a_trace(lab: Lab, t
     assert all(map(is_alive, lab.cluster.processes))
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path: Path):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(LabError, match="holds something else"):
-        up(tmp_path)
-    assert (tmp_path / "thesis.txt").exists()
-
-
 def test_its_certificates_satisfy_a_strict_client(lab: Lab):
     context = ssl.create_default_context(cafile=str(lab.cluster.state / "pki" / "ca.crt"))
     context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on

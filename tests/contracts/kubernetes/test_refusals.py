@@ -201,3 +201,11 @@ async def test_who_may_not_ask_does_not_learn_what_is_served(world: World) -> No
     for path in ("/api/v1/namespaces/shop/secrets", "/apis/none.example/v1/things", "/none"):
         status, refusal = await world.reader.send("GET", path)
         assert (status, refusal["reason"]) == (403, "Forbidden")
+
+
+@everywhere
+async def test_a_watch_from_the_future_waits_in_silence(world: World) -> None:
+    """No refusal: after a restored backup the versions of before are still to come."""
+    await world.admin.create(world.path("leases"), lease("a"))
+    events = await world.admin.watched(world.path("leases"), 1, resourceVersion=str(10**9))
+    assert events == []
