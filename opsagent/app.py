@@ -218,6 +218,7 @@ class Daemon:
 
         def counters() -> Tree:
             return {
+                "events_ignored_total": pipeline.ignored_total,
                 "objects_malformed_total": reader.malformed_total,
                 "notifications_given_up_total": deliver.given_up_total,
                 "schedule_missed_total": schedule.missed_total,

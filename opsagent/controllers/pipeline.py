@@ -89,11 +89,12 @@ class Pipeline:
         self._seq = snapshot.seq
         self._inventory = Inventory()
         self._inventory.restore(snapshot.rows, snapshot.changes)
-        self._book = restore(snapshot.incidents)
+        self._book = restore(snapshot.incidents, snapshot.alerts)
         self._alerts: dict[Entity, dict[str, Alert]] = {}
         for alert in snapshot.alerts:
             self._alerts.setdefault(alert.entity, {})[alert.fingerprint] = alert
         self._synced: set[Kind] = set()
+        self.ignored_total = 0  # events that found no incident to change
         self._recheck: dict[Entity, dt.datetime] = {}
 
     @property
@@ -190,6 +191,7 @@ class Pipeline:
 
     def _reduce(self, event: Event, now: dt.datetime) -> Step:
         self._book, effects = reduce(self._book, event, now)
+        self.ignored_total += len(effects.ignored)
         return _step(effects)
 
 

@@ -22,7 +22,7 @@ from opsagent.sim.kubelet import Kubelets
 from opsagent.sim.nodes import NodeHeartbeats
 from opsagent.sim.replicasets import ReplicaSetController
 from opsagent.sim.requests import Request
-from opsagent.sim.resources import DEPLOYMENTS, NODES, PODS, REPLICA_SETS
+from opsagent.sim.resources import DEPLOYMENTS, LEASES, NODES, PODS, REPLICA_SETS, Resource
 from opsagent.sim.scheduler import Scheduler
 from opsagent.sim.store import Entry, ObjectStore
 from opsagent.sim.timers import Timers
@@ -51,7 +51,7 @@ class Cluster:
         self._scheduler = Scheduler(*parts)
         self._api = Api(self.store, self.access, self._kubelets.read_log)
         self._watches: WeakSet[Watch] = WeakSet()
-        self._subscribers: dict[int, Callable[[], None]] = {}
+        self._subscribers: dict[int, tuple[Resource | None, Callable[[], None]]] = {}
         self._subscriptions = 0
         self._acts: dict[str, Callable[[str, str, dt.datetime], None]] = {
             "deployment": DeploymentController(*parts).reconcile,
@@ -99,11 +99,16 @@ class Cluster:
         """Events over a reporter's limit, which were not written."""
         return self._events.suppressed_total
 
-    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback`` after each change, until the returned function is called."""
+    def subscribe(
+        self, callback: Callable[[], None], resource: Resource | None = None
+    ) -> Callable[[], None]:
+        """Call ``callback`` after each change of ``resource``, until the returned function is called.
+
+        None means: after each change that may make the cluster itself do something later.
+        """
         self._subscriptions += 1
         number = self._subscriptions
-        self._subscribers[number] = callback
+        self._subscribers[number] = (resource, callback)
         return lambda: self._subscribers.pop(number, None) and None
 
     # Trouble, for tests
@@ -124,9 +129,11 @@ class Cluster:
 
     # Reactions
 
-    def _tell(self) -> None:
-        for callback in list(self._subscribers.values()):
-            callback()
+    def _tell(self, *changed: Resource | None) -> None:
+        """Wake who waits for one of ``changed``; everybody if nothing is named."""
+        for resource, callback in list(self._subscribers.values()):
+            if not changed or resource in changed:
+                callback()
 
     def _react(self, entry: Entry, at: dt.datetime) -> None:
         """Make due what a change concerns."""
@@ -142,7 +149,8 @@ class Cluster:
             uid = entry.item["metadata"]["uid"]
             self._events.forget(uid)
             delete_dependents(self.store, entry.resource, uid, at)
-        self._tell()
+        # A Lease concerns its holders alone, and is renewed all day.
+        self._tell(entry.resource, None if entry.resource is not LEASES else LEASES)
 
     def _wake(self, act: str, item: Obj, due: dt.datetime) -> None:
         meta = item["metadata"]

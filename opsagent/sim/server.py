@@ -46,7 +46,7 @@ def app(cluster: Cluster, clock: Clock) -> Starlette:
     """Return the ASGI application of ``cluster``."""
 
     async def chunks(watch: Watch) -> AsyncIterator[bytes]:
-        alarm = Alarm(cluster)
+        alarm = Alarm(cluster, watch.wanted.resource)
         try:
             async for chunk in watch_chunks(watch, alarm, clock):
                 yield chunk

@@ -11,15 +11,16 @@ from contextlib import asynccontextmanager, suppress
 from opsagent.ports import Clock, KubeAnswer
 from opsagent.sim.cluster import Cluster
 from opsagent.sim.requests import Request
+from opsagent.sim.resources import Resource
 from opsagent.sim.watch import Watch
 
 
 class Alarm:
     """Wakes one waiter when the cluster changes."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, resource: Resource | None = None) -> None:
         self._event = asyncio.Event()
-        self._unsubscribe = cluster.subscribe(self._event.set)
+        self._unsubscribe = cluster.subscribe(self._event.set, resource)
 
     def ring(self) -> None:
         """Wake the waiter now."""
@@ -131,7 +132,7 @@ class SimTransport:
 
     @asynccontextmanager
     async def _chunks(self, watch: Watch) -> AsyncIterator[AsyncIterator[bytes]]:
-        alarm = Alarm(self._cluster)
+        alarm = Alarm(self._cluster, watch.wanted.resource)
         self._open.add((watch, alarm))
         chunks = watch_chunks(watch, alarm, self._clock)
         try:

@@ -6,8 +6,9 @@ uids come from counters through SHA-256, so that the same history gives the same
 
 import datetime as dt
 import hashlib
-import json
 from typing import Any, TypeAlias
+
+import msgspec
 
 Obj: TypeAlias = dict[str, Any]  # a JSON object; its shape is the Kubernetes API's
 
@@ -17,12 +18,8 @@ SAFE_ALPHABET = (
 
 
 def clone(value: Any) -> Any:  # noqa: ANN401 - a JSON value of any shape, the same shape back
-    """Return a deep copy of a JSON value."""
-    if isinstance(value, dict):
-        return {key: clone(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [clone(item) for item in value]
-    return value
+    """Return a deep copy of a JSON value; by way of its bytes, which is the fastest."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def copy_of(item: Obj) -> Obj:
@@ -33,7 +30,7 @@ def copy_of(item: Obj) -> Obj:
 
 def encode(value: Obj) -> bytes:
     """Return compact UTF-8 JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return msgspec.json.encode(value)
 
 
 def stamp(at: dt.datetime) -> str:

@@ -1,0 +1,56 @@
+"""A quiet cluster stays quiet, cheaply: three virtual days with heartbeats, the Lease and housekeeping."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from opsagent.app import Daemon, World
+from opsagent.guard.policy import Level
+from opsagent.runtime.ids import SecureIds
+from opsagent.runtime.retry import SystemChance
+from opsagent.runtime.schedule import LoopSchedule
+from opsagent.settings import ExecutorSettings, PolicySettings, Settings
+from tests.fakes.virtual_time import run
+from tests.scenarios.places import box
+
+DAYS = 3
+CPU_SECONDS_MAX = 10
+
+
+@pytest.mark.timeout(60)
+def test_three_days_open_no_incident(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with box() as stage, asyncio.TaskGroup() as group:
+            daemon = Daemon(
+                Settings(
+                    state_dir=tmp_path,
+                    executor=ExecutorSettings(),
+                    policy=PolicySettings(level=Level.APPROVE, namespaces=(stage.namespace,)),
+                ),
+                World(
+                    clock=stage.clock,
+                    chance=SystemChance(7),
+                    ids=SecureIds(),
+                    schedule=lambda: LoopSchedule(stage.clock),
+                    cluster=stage.daemon,
+                    hands=stage.executor,
+                    is_serving=False,
+                ),
+            )
+            running = group.create_task(daemon.run())
+            report = await daemon.report()
+            await asyncio.sleep(DAYS * 86_400)
+            assert report.term is not None
+            assert report.term.pipeline.is_synced
+            assert not report.overdue()
+            assert await report.incidents(10) == ()
+            status = await report.status()
+            assert not status["restarts"]
+            assert list(stage.writes()) == []
+            running.cancel()
+
+    began = time.process_time()
+    run(scene())
+    assert time.process_time() - began < CPU_SECONDS_MAX
