@@ -1,0 +1,5 @@
+"""``python -m opsagent`` is the command line."""
+
+from opsagent.cli import main
+
+main()
