@@ -2,6 +2,7 @@
 
 The core decides; these are the only ways in which a decision meets a clock, a disk or a network.
 Each port has one contract suite in ``tests/contracts`` that its real and its fake form both pass.
+The page is long because it is the only one: whoever wants to know what opsagent touches reads it here.
 """
 
 import datetime as dt
@@ -26,6 +27,7 @@ from opsagent.model.plan import (
     Proposal,
 )
 from opsagent.model.signal import Change, LogRecord, RawRow, RowType
+from opsagent.model.transcript import Entry, Prompt, ToolResult, ToolSpec, Turn
 from opsagent.model.workload import Workload
 from opsagent.runbook import Runbook
 from opsagent_memory.fact import Fact
@@ -461,13 +463,81 @@ class RunbookLibrary(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What an investigator has to say: a proposal, else the reason why there is none.
+
+    ``notes`` tell people how it came about, one line each; ``investigation_id`` names the transcript.
+    """
+
+    proposal: Proposal | None
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    investigation_id: str = ""
+
+
 class Investigator(Protocol):
     """Finds a remedy for an incident: by runbooks, or by a model that falls back to them."""
 
-    async def investigate(
-        self, incident: Incident, workload: Workload, now: dt.datetime
-    ) -> Proposal | str:
+    async def investigate(self, incident: Incident, workload: Workload, now: dt.datetime) -> Advice:
         """Return a proposal, or in words why there is none. Raises Transient: try again later."""
+        ...
+
+
+class Model(Protocol):
+    """A language model behind a server.
+
+    Raises: Transient (no answer, not in time, or cut short), Terminal (the server refuses the request,
+    or its answer breaks a bound).
+    """
+
+    @property
+    def name(self) -> str:
+        """The model's name, as its server knows it."""
+        ...
+
+    async def complete(self, prompt: Prompt) -> Turn:
+        """Return one whole turn. Whether its calls make sense is not judged here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What an investigation is about, as it is now."""
+
+    incident: Incident
+    workload: Workload
+    now: dt.datetime
+
+
+class Tool(Protocol):
+    """One thing that a model may do: read, or propose. None of them writes to a cluster.
+
+    Raises: Transient, NotFound, Forbidden, Terminal: the world could not be read.
+    """
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What the model is told."""
+        ...
+
+    async def run(self, arguments: str, case: Case) -> ToolResult:
+        """Return the result; arguments that break the schema are an error in words, for the model."""
+        ...
+
+
+class TranscriptStore(Protocol):
+    """Transcripts of investigations: entries that are added, numbered from 0, and never changed.
+
+    Raises: Terminal if the disk is full or the file corrupt, or ``seq`` is not the next number.
+    """
+
+    async def entries(self, investigation_id: str) -> tuple[Entry, ...]:
+        """Return all entries, oldest first; none if it was never opened."""
+        ...
+
+    async def append(self, investigation_id: str, seq: int, entry: Entry) -> None:
+        """Add the entry of number ``seq``; it is durable when this returns."""
         ...
 
 

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*ROOT.glob("opsagent/**/*.py"), *ROOT.glob("memory/opsagent_memory/**/*.py")])
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
-LONG_ON_PURPOSE: set[str] = set()  # "file:function", each with a sentence at its head saying why
+# "file" or "file:function", each with a sentence at its head saying why
+LONG_ON_PURPOSE = {"opsagent/ports.py"}
 
 # One forbidden import per contract: where it is planted and what it says.
 PLANTED = {
@@ -92,7 +93,7 @@ def test_files_and_functions_stay_small() -> None:
     long = []
     for path in SOURCES:
         text, name = path.read_text(), str(path.relative_to(ROOT))
-        if (lines := text.count("\n")) > LINES_MAX:
+        if (lines := text.count("\n")) > LINES_MAX and name not in LONG_ON_PURPOSE:
             long.append(f"{name}: {lines} lines")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -117,13 +118,23 @@ def test_no_empty_package_is_kept() -> None:
     assert not empty
 
 
+def swallows_everything(handler: ast.ExceptHandler) -> bool:
+    caught = ast.unparse(handler.type) if handler.type else "BaseException"
+    is_blind = bool({"Exception", "BaseException"} & set(re.findall(r"\w+", caught)))
+    return is_blind and not (
+        isinstance(handler.body[-1], ast.Raise) and handler.body[-1].exc is None
+    )
+
+
 def test_blind_except_stands_in_supervision_alone() -> None:
-    found = [
+    """Clean up and raise again is no blindness; anything else that catches everything is."""
+    found = {
         str(path.relative_to(ROOT))
         for path in SOURCES
-        if re.search(r"except (Base)?Exception\b|except:", path.read_text())
-    ]
-    assert found == ["opsagent/runtime/supervise.py"]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler) and swallows_everything(node)
+    }
+    assert found == {"opsagent/runtime/supervise.py"}
 
 
 def test_the_typed_api_classes_are_never_used() -> None:
@@ -160,5 +171,7 @@ def test_every_invariant_names_a_test_that_exists() -> None:
 def test_the_readme_names_only_targets_that_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for document in ("README.md", "CONTRIBUTING.md"):
-        used = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / document).read_text()))
+        used = set(
+            re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / document).read_text(), re.MULTILINE)
+        )
         assert used <= targets, document
