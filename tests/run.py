@@ -36,7 +36,7 @@ SUITES = (
             "--cov-report=term",
         ),
     ),
-    Suite("chaos: kill -9 on the sim over HTTP", ("-m", "chaos")),
+    Suite("chaos: kill -9 on the sim over HTTP", ("-m", "chaos", "-n", "4")),
     Suite("lab: a real API server with kwok nodes", ("-m", "lab"), needs_lab=True),
 )
 
