@@ -1,7 +1,6 @@
 """The command line. It never opens the daemon's database: it speaks to the running daemon over loopback.
 
-Exit codes: 0 done; 1 something failed, the message says what and what to do; 2 wrong usage; 3 there
-are open incidents (``status --check``); 4 refused, denied or expired; 5 it took too long.
+Exit codes are those of ``terminal.Exit``; ``docs/cli.md`` lists them with every command.
 
 Imports stand inside the commands, so that ``--help`` answers at once.
 """
@@ -15,7 +14,15 @@ from typing import Annotated
 
 import typer
 
-from opsagent.terminal import approval_lines, incident_line, incident_lines, safe, tree_lines
+from opsagent.terminal import (
+    Exit,
+    approval_lines,
+    incident_line,
+    incident_lines,
+    safe,
+    seconds,
+    tree_lines,
+)
 
 app = typer.Typer(
     name="opsagent",
@@ -39,9 +46,7 @@ PlanId = Annotated[str, typer.Argument(metavar="PLAN", help="As 'opsagent approv
 Reason = Annotated[str, typer.Option(help="Kept in the audit.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask no second time on a terminal.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")]
-
-
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 
 
 class Fault(StrEnum):
@@ -58,14 +63,24 @@ def main() -> None:
     """Run the command line; a known trouble becomes one message and its exit code."""
     from opsagent.ports import Forbidden, Terminal, Transient
 
+    code = Exit.DONE
     try:
         app()
-    except* (Terminal, Transient, Forbidden) as errors:
-        for error in _leaves(errors):
-            typer.echo(f"opsagent: {error}", err=True)
-        sys.exit(1)
+    except* (Terminal, Transient) as errors:
+        code = _say_why(errors, Exit.FAILED)
+    except* Forbidden as errors:
+        code = _say_why(errors, Exit.REFUSED)
+    except* TimeoutError as errors:
+        code = _say_why(errors, Exit.TOO_LATE)
     except* KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        code = Exit.INTERRUPTED
+    sys.exit(code)
+
+
+def _say_why(errors: BaseException, code: Exit) -> Exit:
+    for error in _leaves(errors):
+        typer.echo(f"opsagent: {error}", err=True)
+    return code
 
 
 def _leaves(error: BaseException) -> Iterable[BaseException]:
@@ -108,12 +123,34 @@ def demo(
 
 
 @app.command()
-def run(config: Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]) -> None:
+def run(config: ConfigFile) -> None:
     """Run the daemon until it is told to stop."""
     from opsagent.app import run_daemon
     from opsagent.settings import load
 
     run_daemon(load(config))
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    *,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Which cluster, as whom; without it, the pod we run in.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="A context of the kubeconfig.")] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="Only this one; may be repeated.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option("--for", parser=seconds, metavar="10m", help="How long.")
+    ] = None,
+) -> None:
+    """Write down what a cluster says, without secrets, until Ctrl-C; 'opsagent replay' plays it."""
+    from opsagent.record import Wish, run_record
+
+    wish = Wish(folder, kubeconfig, context, tuple(namespace or ()), duration)
+    run_record(wish, typer.echo)
 
 
 @app.command()
@@ -156,7 +193,7 @@ def status(
     else:
         _say(tree_lines(answer))
     if check and answer.get("incidents_open"):
-        raise typer.Exit(3)
+        raise typer.Exit(Exit.FINDINGS)
 
 
 @app.command()
@@ -235,7 +272,7 @@ def _decide(
                 f"{safe(plan_id)} waits for no approval; 'opsagent approvals' lists what does",
                 err=True,
             )
-            raise typer.Exit(4)
+            raise typer.Exit(Exit.REFUSED)
         _say(approval_lines(waiting[plan_id]))
         if not is_sure and sys.stdin.isatty():
             typer.confirm("Approve exactly this change?", abort=True)
@@ -248,7 +285,7 @@ def _decide(
         )
     typer.echo(f"{answer['state']}: {safe(answer['reason'])}", err=not answer["is_accepted"])
     if not answer["is_accepted"]:
-        raise typer.Exit(4)
+        raise typer.Exit(Exit.REFUSED)
 
 
 def _token(path: Path) -> str:

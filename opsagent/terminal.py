@@ -6,6 +6,7 @@ overrides never reach the terminal, and nothing is longer than a screen line or 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
 from typing import TypeAlias, cast
 
 from opsagent.model.canonical import JsonValue
@@ -15,6 +16,33 @@ Tree: TypeAlias = Mapping[str, JsonValue]
 # C0 and C1 controls, zero-width and bidirectional marks. Source: Unicode UAX 9, section 2.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 LENGTH_MAX = 300
+_DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Exit(IntEnum):
+    """Exit codes; ``docs/cli.md`` says what each means."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    FINDINGS = 3
+    REFUSED = 4
+    TOO_LATE = 5
+    NO_MODEL = 6
+    INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of ``10m``, ``90s``, ``2h`` or ``1d``.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError("give a whole number and a unit: 90s, 10m, 2h, 1d")
+    return float(int(found[1]) * _UNIT_SECONDS[found[2]])
 
 
 def safe(value: JsonValue, length_max: int = LENGTH_MAX) -> str:

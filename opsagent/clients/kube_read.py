@@ -5,7 +5,7 @@ Refuses to be an informer: it holds no state but a counter, and answers Gone whe
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from opsagent.clients import kube_wire as wire
 from opsagent.clients.kube_path import collection_path, object_path
@@ -58,10 +58,16 @@ class LineFraming:
 
 
 class KubeReader:
-    """Reads as the transport's identity."""
+    """Reads as the transport's identity.
 
-    def __init__(self, transport: KubeTransport) -> None:
+    ``tap`` is shown the bytes of every list page and watch line before what they hold is given out.
+    """
+
+    def __init__(
+        self, transport: KubeTransport, *, tap: Callable[[bytes], None] = lambda _: None
+    ) -> None:
         self._transport = transport
+        self._tap = tap
         self._malformed_total = 0
 
     @property
@@ -87,6 +93,7 @@ class KubeReader:
             self._malformed_total += 1
             raise Transient(f"the list of {kind.value} is no list: {error}") from error
         self._malformed_total += page.malformed
+        self._tap(body)
         return page
 
     async def watch(
@@ -118,6 +125,7 @@ class KubeReader:
                     except wire.Malformed:
                         self._malformed_total += 1
                         continue
+                    self._tap(line)
                     yield event
 
     async def get(self, entity: Entity) -> KubeObject:

@@ -232,7 +232,7 @@ def _load_incluster(configuration: "Configuration") -> None:
         load(client_configuration=configuration)
     except (ConfigException, OSError) as error:
         raise Terminal(
-            f"no kubeconfig is configured and this is not a pod ({error}); set kubernetes.kubeconfig"
+            f"no kubeconfig is configured and this is not a pod ({error}); set kubernetes.kubeconfig or --kubeconfig"
         ) from error
 
 
@@ -262,7 +262,7 @@ def _read_kubeconfig(path: Path) -> dict[str, object]:
         content = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise Terminal(
-            f"kubeconfig {path} cannot be read: {error.strerror}; check kubernetes.kubeconfig"
+            f"kubeconfig {path} cannot be read: {error.strerror}; check kubernetes.kubeconfig or --kubeconfig"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Terminal(f"kubeconfig {path} is not YAML; check the file") from error

@@ -124,7 +124,7 @@ def redact(item: KubeObject, key: bytes) -> KubeObject:
                 item,
                 meta=meta,
                 containers=_containers(item.containers, key),
-                template_digest=_keyed(item.template_digest, key),
+                template_digest=keyed(item.template_digest, key),
                 conditions=_conditions(item.conditions),
             )
         case ReplicaSet():
@@ -132,7 +132,7 @@ def redact(item: KubeObject, key: bytes) -> KubeObject:
                 item,
                 meta=meta,
                 containers=_containers(item.containers, key),
-                template_digest=_keyed(item.template_digest, key),
+                template_digest=keyed(item.template_digest, key),
             )
         case KubeEvent():
             return replace(item, meta=meta, message=redact_text(item.message))
@@ -179,26 +179,27 @@ def _containers(containers: tuple[Container, ...], key: bytes) -> tuple[Containe
 
 
 def _env(env: EnvVar, key: bytes) -> EnvVar:
-    return replace(env, value=_env_value(env.name, env.value, key)) if env.value else env
+    return replace(env, value=env_value(env.name, env.value, key)) if env.value else env
 
 
-def _env_value(name: str, value: str, key: bytes) -> str:
+def env_value(name: str, value: str, key: bytes) -> str:
     """Return the address that ``value`` is, else its keyed hash."""
     is_address_name = _ADDRESS_NAME.search(name) is not None
     if len(value) > TEXT_LENGTH_MAX or redact_text(value) != value:
-        return _keyed(value, key)
+        return keyed(value, key)
     if _SECRET_NAME.search(name) and not is_address_name:
-        return _keyed(value, key)
+        return keyed(value, key)
     if url := _URL.fullmatch(value):
         path = (url[2] or "").removeprefix("/")
-        return url[1] + (f"/{_keyed(path, key)}" if url[2] else "")
+        return url[1] + (f"/{keyed(path, key)}" if url[2] else "")
     if _PORT_NAME.search(name) and _PORT.fullmatch(value):
         return value
     form = _ADDRESS if is_address_name else _DOTTED_WITH_PORT
-    return value if form.fullmatch(value) else _keyed(value, key)
+    return value if form.fullmatch(value) else keyed(value, key)
 
 
-def _keyed(value: str, key: bytes) -> str:
+def keyed(value: str, key: bytes) -> str:
+    """Return the keyed hash of ``value``; of what is empty or a hash already, itself."""
     if not value or _HASHED.fullmatch(value):
         return value
     return f"hmac:{hmac.digest(key, value.encode(), 'sha256').hex()[:16]}"

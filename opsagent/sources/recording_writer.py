@@ -1,4 +1,6 @@
-"""Writes a recording, one line per observed API object, each line on its way to disk before the next.
+"""Writes a recording, one line per observed API object, each line handed to the system before the next.
+
+A crash or a full disk costs the line that was being written and none before it.
 
 Of a Secret nothing is written, of a ConfigMap only its keys and keyed hashes of its values. Every
 other object is written as it was given: who records a cluster with real secrets in its environment
@@ -12,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 import yaml
 
@@ -40,7 +42,7 @@ class RecordingWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._key = key
-        self._objects: TextIO = (folder / OBJECTS_FILE).open("x", encoding="utf-8")
+        self._objects = (folder / OBJECTS_FILE).open("xb", buffering=0)
         self._write_header(header)
         self._header = header
         self.written_total = 0
@@ -78,8 +80,9 @@ class RecordingWriter:
     def _append(self, at: dt.datetime, row_type: RowType, item: RawObject) -> None:
         line = {"ts": instant(at), "type": row_type.value, "object": item}
         text = json.dumps(line, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        self._objects.write(f"{text}\n")
-        self._objects.flush()
+        rest = memoryview(f"{text}\n".encode("utf-8", "replace"))
+        while rest:  # a disk that fills up takes a part, then refuses
+            rest = rest[self._objects.write(rest) :]
         self.written_total += 1
 
     def _config_map(self, item: RawObject) -> RawObject:
@@ -112,4 +115,6 @@ class RecordingWriter:
         }
         given = {name: value for name, value in content.items() if value}
         path = self._folder / HEADER_FILE
-        path.write_text(yaml.safe_dump(given, sort_keys=False, allow_unicode=True), "utf-8")
+        draft = path.with_suffix(".new")
+        draft.write_text(yaml.safe_dump(given, sort_keys=False, allow_unicode=True), "utf-8")
+        draft.replace(path)

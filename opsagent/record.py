@@ -1,0 +1,248 @@
+"""``opsagent record``: what a cluster says, written down as it comes, with nothing secret in it.
+
+Theory of operation. The daemon's own reflectors follow every kind that opsagent reads, so a recording
+survives what the daemon survives: watches that end, versions that are gone, servers that are away. A
+reflector deals in decoded values; the whole object comes from the same bytes (``kube_whole``) and is
+redacted and written when the reflector says what it means.
+
+It ends at an interrupt, after ``seconds``, or when the disk refuses; every line until then stays. It
+only reads. The key of the hashes is made for one recording and kept nowhere.
+"""
+
+import asyncio
+import datetime as dt
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from opsagent.clients.kube_path import CLUSTER_SCOPED
+from opsagent.clients.kube_read import KubeReader
+from opsagent.clients.kube_transport import connect
+from opsagent.clients.kube_whole import WholeObjects
+from opsagent.model.canonical import JsonValue
+from opsagent.model.entity import Kind
+from opsagent.model.kube import KubeObject
+from opsagent.model.signal import RowType
+from opsagent.ports import Chance, Clock, Forbidden, KubeTransport, NotFound, Terminal
+from opsagent.runtime.clock import SystemClock
+from opsagent.runtime.ids import SecureIds
+from opsagent.runtime.retry import SystemChance
+from opsagent.runtime.telemetry import configure
+from opsagent.signals.redaction import redact_text
+from opsagent.signals.redaction_tree import redact_tree
+from opsagent.sources.recording import Header
+from opsagent.sources.recording_writer import RecordingWriter
+from opsagent.sources.reflector import Reflector, Target
+
+Tree: TypeAlias = Mapping[str, JsonValue]
+Place: TypeAlias = tuple[Kind, str]  # a namespace, "" for all
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to record and where to. ``seconds`` None: until interrupted; no ``namespaces``: all."""
+
+    folder: Path
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespaces: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The cluster to record and the time to stamp with. ``key``: 16 random bytes or more."""
+
+    transport: KubeTransport
+    clock: Clock
+    chance: Chance
+    key: bytes
+
+
+class Ledger:
+    """The recording while it is made: redacts, writes, counts.
+
+    A disk that refuses sets ``stop``, like a person who interrupts; ``failure`` says why.
+    """
+
+    def __init__(self, writer: RecordingWriter, key: bytes, stop: asyncio.Event) -> None:
+        self._writer = writer
+        self._key = key
+        self._stop = stop
+        self._unsynced: Counter[Kind] = Counter()
+        self.lines: Counter[Kind] = Counter()
+        self.failure: OSError | None = None
+
+    def expect(self, kind: Kind) -> None:
+        """Note one more place whose list belongs to the snapshot of ``kind``."""
+        self._unsynced[kind] += 1
+
+    def synced(self, at: dt.datetime, kind: Kind, *, is_first: bool) -> None:
+        """Close the snapshot of ``kind`` when all of its places are listed."""
+        self._unsynced[kind] -= is_first
+        if not self._unsynced[kind]:
+            self._keep(lambda: self._writer.synced(at, kind))
+
+    def append(self, at: dt.datetime, row_type: RowType, kind: Kind, whole: Tree) -> None:
+        """Write one observation."""
+        clean = redact_tree(whole, self._key)
+        self.lines[kind] += self._keep(lambda: self._writer.write(at, row_type, clean))
+
+    def _keep(self, write: Callable[[], None]) -> bool:
+        """Write unless the disk refused before; return whether it was written."""
+        if self.failure is None:
+            try:
+                write()
+            except OSError as error:
+                self.failure = error
+                self._stop.set()
+        return self.failure is None
+
+
+class Scope:
+    """One kind in one place, followed."""
+
+    def __init__(self, place: Place, source: Source, ledger: Ledger) -> None:
+        self._kind, self._namespace = place
+        self._ledger = ledger
+        self._whole = WholeObjects()
+        self._reader = KubeReader(source.transport, tap=self._whole.tap)
+        self._is_synced = False
+        self._reflector = Reflector(
+            self._reader,
+            Target(self._kind, (self._namespace,) if self._namespace else ()),
+            self._sink,
+            clock=source.clock,
+            chance=source.chance,
+        )
+        self.run = self._reflector.run
+
+    async def _sink(
+        self, at: dt.datetime, row_type: RowType, kind: Kind, item: KubeObject | None
+    ) -> None:
+        if item is not None:
+            self._ledger.append(at, row_type, kind, self._whole.whole(item))
+            return
+        self._ledger.synced(at, kind, is_first=not self._is_synced)
+        self._is_synced = True
+
+    def complaints(self) -> Iterator[str]:
+        """Yield what was not seen."""
+        where = f"{self._kind.value} in {self._namespace or 'all namespaces'}"
+        status = self._reflector.status()
+        if not self._is_synced or status.last_error:
+            yield f"{where}: {status.last_error or 'the first list did not finish'}"
+        if left_out := self._reader.malformed_total + self._whole.unreadable_total:
+            yield f"{where}: {left_out} could not be decoded and are left out"
+
+
+def run_record(wish: Wish, say: Callable[[str], None]) -> None:
+    """Record until interrupted or ``wish.seconds`` are over; say what was done.
+
+    Raises:
+        Terminal: there is a recording already, or the disk refuses; what was written stays.
+        Transient: the API server cannot be reached at the start.
+        Forbidden: it lets us list nothing at all.
+    """
+    configure(SystemClock(), redact_text, is_json=False)
+    with asyncio.Runner() as runner:
+        runner.run(_until_told(wish, say))
+
+
+async def _until_told(wish: Wish, say: Callable[[str], None]) -> None:
+    async with AsyncExitStack() as stack:
+        transport = await connect(wish.kubeconfig, wish.context)
+        stack.push_async_callback(transport.aclose)
+        source = Source(transport, SystemClock(), SystemChance(), SecureIds().token().encode())
+        stop = asyncio.Event()
+
+        def heed_signals() -> None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+        await record(wish, source, stop, say, on_start=heed_signals)
+
+
+async def record(
+    wish: Wish,
+    source: Source,
+    stop: asyncio.Event,
+    say: Callable[[str], None],
+    *,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
+    """Record until ``stop`` is set or the time is over; see :func:`run_record`.
+
+    ``on_start`` is called when there is something to end in an orderly way.
+    """
+    places, refused = await _places(wish.namespaces, KubeReader(source.transport))
+    on_start()
+    started = source.clock.now()
+    header = Header(wish.folder.name, start=started, namespaces=wish.namespaces)
+    try:
+        with RecordingWriter(wish.folder, header, source.key) as writer:
+            ledger = Ledger(writer, source.key, stop)
+            scopes = [Scope(place, source, ledger) for place in places]
+            for kind, _ in places:
+                ledger.expect(kind)
+            say(f"recording into {wish.folder}; Ctrl-C ends it")
+            await _follow(scopes, stop, wish.seconds)
+            ended = source.clock.now()
+            if ledger.failure is None:
+                writer.end(ended)
+    except FileExistsError as error:
+        raise Terminal(
+            f"{wish.folder} holds a recording already: name another folder, or move it away"
+        ) from error
+    except OSError as error:
+        raise Terminal(f"cannot write to {wish.folder}: {error.strerror}") from error
+    complaints = [line for scope in scopes for line in scope.complaints()]
+    for line in _summary(ended - started, ledger, [*refused, *complaints]):
+        say(line)
+    if ledger.failure is not None:
+        raise Terminal(
+            f"recording stopped, cannot write to {wish.folder}: {ledger.failure.strerror}; "
+            "what was written until then can be replayed"
+        )
+
+
+async def _places(
+    namespaces: tuple[str, ...], reader: KubeReader
+) -> tuple[Sequence[Place], Sequence[str]]:
+    """Return what may be listed, and in words what may not.
+
+    Raises:
+        Transient: the server cannot be reached. Forbidden: nothing may be listed.
+    """
+    allowed: list[Place] = []
+    refused: list[Forbidden | NotFound] = []
+    for kind in Kind:
+        for namespace in ("",) if kind in CLUSTER_SCOPED else namespaces or ("",):
+            try:
+                await reader.list_page(kind, namespace=namespace, limit=1)
+                allowed.append((kind, namespace))
+            except (Forbidden, NotFound) as error:
+                refused.append(error)
+    if not allowed:
+        raise refused[0]
+    return allowed, [f"not recorded: {error}" for error in refused]
+
+
+async def _follow(scopes: Sequence[Scope], stop: asyncio.Event, seconds: float | None) -> None:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(scope.run()) for scope in scopes]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+        for task in tasks:
+            task.cancel()
+
+
+def _summary(took: dt.timedelta, ledger: Ledger, complaints: Sequence[str]) -> Iterator[str]:
+    counts = ", ".join(f"{kind.value} {count}" for kind, count in sorted(ledger.lines.items()))
+    yield f"{ledger.lines.total()} observations in {took.total_seconds():.0f} s ({counts or 'none'})"
+    yield from complaints
