@@ -34,7 +34,7 @@ from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.telemetry import configure
 from opsagent.signals.redaction import redact_text
 from opsagent.signals.redaction_tree import redact_tree
-from opsagent.sources.recording import Header
+from opsagent.sources.recording import OBJECTS_FILE, Header
 from opsagent.sources.recording_writer import RecordingWriter
 from opsagent.sources.reflector import Reflector, Target
 
@@ -179,6 +179,10 @@ async def record(
 
     ``on_start`` is called when there is something to end in an orderly way.
     """
+    if (wish.folder / OBJECTS_FILE).exists():
+        raise Terminal(
+            f"{wish.folder} holds a recording already: name another folder, or move it away"
+        )
     places, refused = await _places(wish.namespaces, KubeReader(source.transport))
     on_start()
     started = source.clock.now()
@@ -194,10 +198,6 @@ async def record(
             ended = source.clock.now()
             if ledger.failure is None:
                 writer.end(ended)
-    except FileExistsError as error:
-        raise Terminal(
-            f"{wish.folder} holds a recording already: name another folder, or move it away"
-        ) from error
     except OSError as error:
         raise Terminal(f"cannot write to {wish.folder}: {error.strerror}") from error
     complaints = [line for scope in scopes for line in scope.complaints()]
