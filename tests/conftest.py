@@ -1,5 +1,15 @@
 """Fixtures and hooks that every suite may use."""
 
+import os
+
+from hypothesis import HealthCheck, settings
+
 from tests.lab.fixture import lab, pytest_collection_finish, pytest_collection_modifyitems
 
 __all__ = ("lab", "pytest_collection_finish", "pytest_collection_modifyitems")
+
+# A slow machine is no bug: pytest's own time-out bounds a test, hypothesis need not time examples.
+_SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", max_examples=50, **_SLOW_IS_FINE)
+settings.register_profile("ci", max_examples=200, **_SLOW_IS_FINE)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")  # noqa: TID251 - the caller's switch
