@@ -15,6 +15,7 @@ from opsagent.model.alert import Alert
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.incident import Incident
 from opsagent.model.kube import Deployment, KubeObject
+from opsagent.model.metrics import MetricAnswer, MetricArguments, MetricsHealth, MetricTemplate
 from opsagent.model.notification import Notification
 from opsagent.model.plan import (
     ApprovalAnswer,
@@ -200,6 +201,36 @@ class ClusterReader(Protocol):
     @property
     def malformed_total(self) -> int:
         """Objects that could not be decoded so far."""
+        ...
+
+
+class MetricsSource(Protocol):
+    """Named questions to a store of numbers. A partial answer is marked, and one without any series is no answer.
+
+    Raises (all methods): Transient, also for a partial answer that shows nothing; Terminal if the source
+    will never answer this: arguments that the template does not take, no access, not what we take it for.
+    """
+
+    async def query(
+        self, template: MetricTemplate, arguments: MetricArguments, at: dt.datetime
+    ) -> MetricAnswer:
+        """Return one point a series, at ``at``."""
+        ...
+
+    async def query_range(
+        self,
+        template: MetricTemplate,
+        arguments: MetricArguments,
+        *,
+        start: dt.datetime,
+        end: dt.datetime,
+        step: dt.timedelta,
+    ) -> MetricAnswer:
+        """Return a point each ``step`` from ``start`` to ``end``, all three taken to the second, at most 11,000."""
+        ...
+
+    async def health(self) -> MetricsHealth:
+        """Return what the source says of itself."""
         ...
 
 
