@@ -11,14 +11,15 @@ import datetime as dt
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 import opsagent
-from opsagent.api.app import create_app
+from opsagent.api.app import create_app, link_path
+from opsagent.api.session import Sessions
 from opsagent.clients.daemon import DaemonAddress, write_address
 from opsagent.clients.kube_lease import KubeLease
 from opsagent.clients.kube_read import KubeReader
@@ -81,7 +82,8 @@ log = structlog.get_logger(__name__)
 class World:
     """Everything outside the daemon. ``hands`` is None when it may only suggest.
 
-    ``schedule`` makes a fresh one for each term. ``is_serving``: whether REST listens on loopback.
+    ``schedule`` makes a fresh one for each term. ``is_serving``: whether REST and pages listen on loopback.
+    ``announce`` is told a link to the pages, once they are up; it opens once.
     """
 
     clock: Clock
@@ -92,6 +94,7 @@ class World:
     hands: KubeTransport | None = None
     notifier: Notifier | None = None
     is_serving: bool = True
+    announce: Callable[[str], None] | None = None
     listeners: Sequence[Callable[[Step], None]] = field(default=())
 
 
@@ -167,11 +170,17 @@ class Daemon:
         )
 
     async def _serve(self, report: Report, stack: AsyncExitStack) -> None:
-        api, token = self._settings.api, self._world.ids.token()
-        port = await stack.enter_async_context(serve(create_app(report, token), api.host, api.port))
+        api, ids = self._settings.api, self._world.ids
+        token, sessions = ids.token(), Sessions(ids, self._world.clock.monotonic)
+        server = serve(create_app(report, token, sessions), api.host, api.port)
+        port = await stack.enter_async_context(server)
+        stack.callback(report.changes.close)  # before the server stops: pages listen for ever
         host = f"[{api.host}]" if ":" in api.host else api.host
-        write_address(self._state, DaemonAddress(f"http://{host}:{port}", token))
+        url = f"http://{host}:{port}"
+        write_address(self._state, DaemonAddress(url, token))
         log.info("api.listening", address=api.host, port=port)
+        if self._world.announce is not None:
+            self._world.announce(url + link_path(sessions))
 
     async def _lead(
         self, store: Store, desk: ApprovalDesk | None, executor: Executor | None
@@ -201,7 +210,8 @@ class Daemon:
         schedule.add(
             "retention", every(RETENTION_PERIOD, world.clock), partial(self._retain, store)
         )
-        for listener in (respond.notice, deliver.notice, *world.listeners):
+        report = await self.report()
+        for listener in (respond.notice, deliver.notice, report.changes.notice, *world.listeners):
             fold.listen(listener)
 
         # Stopped in reverse: the watches first, so that nothing flows into what is already gone.
@@ -224,7 +234,6 @@ class Daemon:
                 "schedule_missed_total": schedule.missed_total,
             }
 
-        report = await self.report()
         report.term = Term(pipeline, tuple(reflectors.values()), supervisor, counters)
         try:
             await supervisor.run()
@@ -287,17 +296,19 @@ class Daemon:
         }
 
 
-def run_daemon(settings: Settings) -> None:
-    """Run on the real world until SIGTERM or SIGINT."""
+def run_daemon(settings: Settings, announce: Callable[[str], None] | None = None) -> None:
+    """Run on the real world until SIGTERM or SIGINT; ``announce`` as in :class:`World`."""
     clock = SystemClock()
     configure(clock, redact_text, is_json=settings.log_format == "json")
     with asyncio.Runner() as runner:
-        runner.run(_run_until_signal(settings, clock))
+        runner.run(_run_until_signal(settings, clock, announce))
 
 
-async def _run_until_signal(settings: Settings, clock: Clock) -> None:
+async def _run_until_signal(
+    settings: Settings, clock: Clock, announce: Callable[[str], None] | None
+) -> None:
     async with AsyncExitStack() as stack:
-        world = await _real_world(settings, clock, stack)
+        world = replace(await _real_world(settings, clock, stack), announce=announce)
         daemon = Daemon(settings, world)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(daemon.run(), name="daemon")

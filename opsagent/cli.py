@@ -93,7 +93,7 @@ def _leaves(error: BaseException) -> Iterable[BaseException]:
 
 
 @app.command()
-def demo(
+def demo(  # noqa: PLR0913 - one argument for each option
     *,
     fault: Annotated[Fault, typer.Option(help="What the bad rollout does.")] = Fault.CRASH,
     approve: Annotated[
@@ -103,6 +103,12 @@ def demo(
         bool, typer.Option("--headless", help="Ask nothing; wait for 'opsagent approve'.")
     ] = False,
     as_json: AsJson = False,
+    browser: Annotated[
+        bool | None,
+        typer.Option(
+            "--open/--no-open", help="Open the page in a browser; done unless nobody is asked here."
+        ),
+    ] = None,
     speed: Annotated[float, typer.Option(min=0.1, max=100, help="How fast time passes.")] = 8.0,
     state: Annotated[
         Path | None, typer.Option(help="Keep the state here instead of a temporary folder.")
@@ -116,6 +122,7 @@ def demo(
         is_approving=approve,
         is_headless=headless,
         is_json=as_json,
+        is_opening=not (approve or headless or as_json) if browser is None else browser,
         speed=speed,
         state_dir=state,
     )
@@ -128,7 +135,20 @@ def run(config: ConfigFile) -> None:
     from opsagent.app import run_daemon
     from opsagent.settings import load
 
-    run_daemon(load(config))
+    def announce(link: str) -> None:
+        typer.echo(f"The page, for the first browser that opens this link: {link}")
+
+    # Only to a person: what goes into a file or a collector of logs would let its readers in.
+    run_daemon(load(config), announce if sys.stdout.isatty() else None)
+
+
+@app.command("open")
+def open_page(state: StateDir = Path("state")) -> None:
+    """Print a fresh link to the daemon's pages; the first browser that opens it is let in for 12 hours."""
+    from opsagent.clients.daemon import connect
+
+    with connect(state) as daemon:
+        typer.echo(daemon.link())
 
 
 @app.command()

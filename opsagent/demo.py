@@ -2,8 +2,8 @@
 
 Everything is real but the cluster: the same composition root, two state files, REST on loopback, a
 signed webhook to a receiver. Time runs ``speed`` times faster, through the event loop alone. The demo
-breaks the shop with one bad rollout, waits for a person (or approves as alice, when told to), and ends
-when the incident is resolved. It refuses to run for ever: after ``LIMIT`` it says what it waited for.
+breaks the shop with one bad rollout, waits for a person on the terminal, on the page or on the command line
+(or approves as alice, when told to), and ends when the incident is resolved. It refuses to run for ever: after ``LIMIT`` it says what it waited for.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import logging
 import secrets
 import sys
 import tempfile
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -86,6 +87,7 @@ class Demo:
     is_approving: bool = False
     is_headless: bool = False
     is_json: bool = False
+    is_opening: bool = False
     speed: float = 8.0
     state_dir: Path | None = None
 
@@ -201,8 +203,14 @@ class _Play:
             cluster=self._transport(OPSAGENT),
             hands=self._transport(EXECUTOR),
             notifier=notifier,
+            announce=self._announce,
             listeners=(self._narrator.notice,),
         )
+
+    def _announce(self, link: str) -> None:
+        self._tell("page", link if self._demo.is_json else f"open once, in a browser: {link}")
+        if self._demo.is_opening and _has_window():
+            webbrowser.open(link)
 
     def _transport(self, user: str) -> SimTransport:
         return SimTransport(self._cluster, self._cluster.access.token(user), self._clock)
@@ -261,7 +269,10 @@ class _Play:
             self._say_how(record.plan.plan_id, token_file)
             if self._demo.is_headless:
                 return
-            verdict = await self._ask(incident)
+            asked = await self._ask(incident)
+            if asked is None:
+                return
+            verdict = asked
         answer = await report.decide(
             ApprovalRequest(
                 plan_id=record.plan.plan_id,
@@ -276,20 +287,30 @@ class _Play:
     def _say_how(self, plan_id: str, token_file: Path) -> None:
         if not self._demo.is_json:
             self._say(
-                "\nAlso from another terminal, as alice: "
+                f"\nOn the page, with alice's token, which is in {token_file}\n"
+                "Or from another terminal, as alice: "
                 f"opsagent approve {plan_id} --state {self._state} --token-file {token_file}"
             )
 
-    async def _ask(self, incident: Incident) -> ApprovalVerdict:
-        """Ask on the terminal without stopping the world."""
+    async def _ask(self, incident: Incident) -> ApprovalVerdict | None:
+        """Ask on the terminal without stopping the world; None if somebody decided elsewhere."""
         self._say(f"Approve for {safe(str(incident.entity))}, as alice? [y/N] ")
-        loop = asyncio.get_running_loop()
-        answered = asyncio.Event()
-        loop.add_reader(sys.stdin.fileno(), answered.set)
+        loop, terminal = asyncio.get_running_loop(), sys.stdin.fileno()
+        is_typed = False
+
+        def notice() -> None:
+            nonlocal is_typed
+            is_typed = True
+            loop.remove_reader(terminal)
+            self._narrator.news.set()
+
+        loop.add_reader(terminal, notice)
         try:
-            await answered.wait()
+            await self._narrator.until(lambda incident: is_typed or _is_decided(incident))
         finally:
-            loop.remove_reader(sys.stdin.fileno())
+            loop.remove_reader(terminal)
+        if not is_typed:
+            return None
         is_yes = sys.stdin.readline().strip().lower() in ("y", "yes")
         return ApprovalVerdict.APPROVE if is_yes else ApprovalVerdict.DENY
 
@@ -320,11 +341,26 @@ def _write_token(path: Path, token: str) -> Path:
     return path
 
 
+def _has_window() -> bool:
+    """Return whether a browser would open a window of its own; one in text would take the terminal."""
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return type(browser) is not webbrowser.GenericBrowser
+
+
 def _is_over(incident: Incident) -> bool:
     kinds = {entry.kind for entry in incident.timeline}
     if incident.state is IncidentState.RESOLVED:
         return True
     return bool(kinds & GAVE_UP)
+
+
+def _is_decided(incident: Incident) -> bool:
+    return any(entry.kind is EntryKind.APPROVED for entry in incident.timeline) or _is_over(
+        incident
+    )
 
 
 def _is_planned_or_over(incident: Incident) -> bool:

@@ -10,11 +10,10 @@ from enum import IntEnum
 from typing import TypeAlias, cast
 
 from opsagent.model.canonical import JsonValue
+from opsagent.model.printable import printable
 
 Tree: TypeAlias = Mapping[str, JsonValue]
 
-# C0 and C1 controls, zero-width and bidirectional marks. Source: Unicode UAX 9, section 2.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 LENGTH_MAX = 300
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -47,7 +46,7 @@ def seconds(text: str) -> float:
 
 def safe(value: JsonValue, length_max: int = LENGTH_MAX) -> str:
     """Return ``value`` as one harmless line of at most ``length_max`` characters."""
-    text = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    text = printable(str(value))
     return text if len(text) <= length_max else text[: length_max - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

@@ -1,86 +1,38 @@
-"""The daemon's REST: probes, status, incidents, and the approvals that wait for a person.
+"""The daemon's server: probes, REST for the command line, pages for people.
 
-Theory of operation. Everything is read through ``DeskView``, which the composition root implements, and
-shown by ``views``. The one thing that a caller can change is a waiting plan, by a click that carries the
-plan's hash and the person's own cluster token; the desk judges it. The token lives in one request and goes
-nowhere else: validation messages leave out what was sent, and nothing here logs a body.
+Theory of operation. Everything is read through ``DeskView`` and shown by ``views``. The one thing that a
+caller can change is a waiting plan, by a click that carries the plan's hash and the person's own cluster
+token; the desk judges it. The token lives in one request and goes nowhere else: validation messages leave
+out what was sent, and nothing here logs a body.
 
-Bodies are read up to 64 KiB within ten seconds.
+REST answers in JSON, its refusals too; what is not under /v1 and no probe belongs to ``pages``.
 """
 
-import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
-from opsagent.api.gate import LOOPBACK_NAMES, Gate
-from opsagent.api.replies import failure, reply
-from opsagent.api.views import Tree, answer_tree, incident_tree, plan_tree
-from opsagent.model.incident import Incident
-from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, ApprovalVerdict, PlanRecord
-from opsagent.ports import Conflict, Forbidden, NotFound, Terminal, Transient
+from opsagent.api.body import click_of, read_body
+from opsagent.api.desk import DeskView
+from opsagent.api.gate import Gate
+from opsagent.api.pages import create_pages
+from opsagent.api.replies import STATUS_OF, failure, reply
+from opsagent.api.session import Sessions
+from opsagent.api.views import answer_tree, incident_tree, plan_tree
 
-BODY_BYTES_MAX = 64 * 1024
-BODY_TIMEOUT_SECONDS = 10
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
 
-STATUS_OF = {Transient: 503, Terminal: 500, NotFound: 404, Forbidden: 403, Conflict: 409}
-
-
-class DeskView(Protocol):
-    """What the API may see and pass on. Raises (all coroutines): the exceptions of ports.py."""
-
-    def overdue(self) -> Sequence[str]:
-        """Return the tasks whose heartbeat is overdue; empty: the process is alive."""
-        ...
-
-    def unready(self) -> Sequence[str]:
-        """Return why the daemon cannot do its work now; empty: it is ready."""
-        ...
-
-    async def status(self) -> Tree:
-        """Return what is watched, how fresh it is and what is degraded."""
-        ...
-
-    async def incidents(self, limit: int) -> tuple[Incident, ...]:
-        """Return incidents, newest first."""
-        ...
-
-    async def incident(self, incident_id: str) -> Incident | None:
-        """Return one incident."""
-        ...
-
-    async def approvals(self) -> tuple[PlanRecord, ...]:
-        """Return the plans that wait for a person, oldest first."""
-        ...
-
-    async def decide(self, request: ApprovalRequest) -> ApprovalAnswer:
-        """Pass a click on to the desk. Raises NotFound for an unknown plan."""
-        ...
-
-
-class Click(BaseModel):
-    """The body of a decision."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    verdict: ApprovalVerdict
-    plan_hash: Annotated[str, Field(min_length=1, max_length=128)]
-    token: Annotated[SecretStr, Field(min_length=1, max_length=16_384)]
-    reason: Annotated[str, Field(max_length=4096)] = ""  # Source: the bound that Teleport sets
-
 
 class _Endpoints:
-    def __init__(self, view: DeskView) -> None:
+    def __init__(self, view: DeskView, sessions: Sessions) -> None:
         self._view = view
+        self._sessions = sessions
 
     async def healthz(self, _request: Request) -> Response:
         return _probe(self._view.overdue())
@@ -105,45 +57,51 @@ class _Endpoints:
         return reply({"approvals": [plan_tree(item) for item in await self._view.approvals()]})
 
     async def decide(self, request: Request) -> Response:
-        click = _click(await _body(request))
-        answer = await self._view.decide(
-            ApprovalRequest(
-                plan_id=request.path_params["plan_id"],
-                plan_hash=click.plan_hash,
-                verdict=click.verdict,
-                token=click.token.get_secret_value(),
-                reason=click.reason,
-            )
-        )
-        return reply(answer_tree(answer))
+        click = click_of(await read_body(request))
+        return reply(answer_tree(await self._view.decide(click.of(request.path_params["plan_id"]))))
+
+    async def link(self, _request: Request) -> Response:
+        return reply({"path": link_path(self._sessions)}, 201)
 
 
-def create_app(view: DeskView, token: str, *, hosts: frozenset[str] = LOOPBACK_NAMES) -> Starlette:
+def create_app(view: DeskView, token: str, sessions: Sessions) -> Starlette:
     """Return the ASGI application.
 
     Args:
         view: what is shown.
         token: the bearer token that every path under /v1 asks for.
-        hosts: the names it answers under; empty for any, when it is not bound to loopback.
+        sessions: who may look at the pages.
     """
-    ends = _Endpoints(view)
+    ends = _Endpoints(view, sessions)
     return Starlette(
         routes=[
             Route("/healthz", ends.healthz),
             Route("/readyz", ends.readyz),
-            Route("/v1/status", ends.status),
-            Route("/v1/incidents", ends.incidents),
-            Route("/v1/incidents/{incident_id}", ends.incident),
-            Route("/v1/approvals", ends.approvals),
-            Route("/v1/approvals/{plan_id}", ends.decide, methods=["POST"]),
+            Mount(
+                "/v1",
+                routes=[
+                    Route("/status", ends.status),
+                    Route("/incidents", ends.incidents),
+                    Route("/incidents/{incident_id}", ends.incident),
+                    Route("/approvals", ends.approvals),
+                    Route("/approvals/{plan_id}", ends.decide, methods=["POST"]),
+                    Route("/links", ends.link, methods=["POST"]),
+                ],
+            ),
+            Mount("/", app=create_pages(view, sessions)),
         ],
-        middleware=[Middleware(Gate, token=token, hosts=hosts)],
+        middleware=[Middleware(Gate, token=token)],
         exception_handlers={
             HTTPException: _http_failure,
             **dict.fromkeys(STATUS_OF, _port_failure),
             500: _unforeseen,
         },
     )
+
+
+def link_path(sessions: Sessions) -> str:
+    """Return the path of a fresh one-time link to the pages."""
+    return f"/open/{sessions.link()}"
 
 
 async def _http_failure(_request: Request, error: Exception) -> Response:
@@ -170,26 +128,3 @@ def _limit(request: Request) -> int:
     if not 1 <= limit <= LIMIT_MAX:
         raise HTTPException(400, f"limit: give a whole number from 1 to {LIMIT_MAX}.")
     return limit
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise HTTPException(413, f"Send at most {BODY_BYTES_MAX} bytes.")
-    except TimeoutError as error:
-        raise HTTPException(408, f"Send the whole body within {BODY_TIMEOUT_SECONDS} s.") from error
-    return bytes(body)
-
-
-def _click(body: bytes) -> Click:
-    try:
-        return Click.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        # A key that we do not know is not named: it was typed by a caller who holds a token.
-        known = [str(part) for part in first["loc"] if part in Click.model_fields]
-        raise HTTPException(400, ": ".join([*known, first["msg"]])) from None

@@ -1,8 +1,12 @@
-"""Who gets in: the right host name, and for everything but the two probes the bearer token of this daemon.
+"""Who gets in: the right host name, and for everything under /v1 the bearer token of this daemon.
 
 The token keeps other users of the same machine out; it is written where only the daemon's own user can read.
 The host name is checked because a web page in somebody's browser may name any address it likes, ours
-included, but cannot forge the name that the browser then sends (DNS rebinding).
+included, but cannot forge the name that the browser then sends (DNS rebinding). The names are those of
+loopback: there is no login yet, so nobody answers elsewhere.
+
+The pages have sessions in place of the bearer token, and a check of their own on whatever is posted to them:
+see ``is_own_post``. A cookie alone would not do, because browsers send it to a host on every port.
 """
 
 import hmac
@@ -14,15 +18,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from opsagent.api.replies import failure
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+BEARER_PATH = "/v1"
 
 
 def host_name(header: str) -> str:
-    """Return the name in a Host header without its port, lower-case; '' if it cannot be read."""
+    """Return the name in a Host header without its port, lower-case; '' if either cannot be read."""
     try:
-        return urlsplit(f"//{header}").hostname or ""
+        parts = urlsplit(f"//{header}")
+        is_readable = parts.port != 0
     except ValueError:
         return ""
+    return (parts.hostname or "") if is_readable else ""
+
+
+def is_own_post(headers: Headers) -> bool:
+    """Return whether a browser says that the request comes from a page of this very origin.
+
+    ``Origin`` must be there and name the host and port that the request names. ``Sec-Fetch-Site`` must agree
+    if it is there; browsers of before 2023 do not send it. Source: Fetch Metadata, section 2.3.
+    """
+    is_ours = headers.get("origin") == f"http://{headers.get('host', '')}"
+    return is_ours and headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 
 class Gate:
@@ -30,24 +46,22 @@ class Gate:
 
     Args:
         app: what is behind the gate.
-        token: what ``Authorization: Bearer`` has to carry.
-        hosts: names that a request may use for this server; empty for any, when it is not on loopback.
+        token: what ``Authorization: Bearer`` has to carry under /v1.
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, token: str) -> None:
         assert token, "an empty token would let everybody in"
         self._app = app
         self._expected = f"Bearer {token}".encode()
-        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through or answer it here."""
         headers = Headers(scope=scope)
-        if self._hosts and host_name(headers.get("host", "")) not in self._hosts:
-            names = ", ".join(sorted(self._hosts))
+        if host_name(headers.get("host", "")) not in LOOPBACK_NAMES:
+            names = ", ".join(sorted(LOOPBACK_NAMES))
             refusal = failure(421, f"This server answers only under these names: {names}.")
             await refusal(scope, receive, send)
-        elif scope["path"] not in OPEN_PATHS and not self._knows(headers):
+        elif _needs_token(scope["path"]) and not self._knows(headers):
             refusal = failure(
                 401,
                 "Send the daemon's token as 'Authorization: Bearer ...'; its state folder has it.",
@@ -59,3 +73,7 @@ class Gate:
     def _knows(self, headers: Headers) -> bool:
         given = headers.get("authorization", "").encode("latin-1")  # the bytes as they came
         return hmac.compare_digest(given, self._expected)
+
+
+def _needs_token(path: str) -> bool:
+    return path == BEARER_PATH or path.startswith(f"{BEARER_PATH}/")

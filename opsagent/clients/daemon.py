@@ -129,6 +129,10 @@ class DaemonClient:
         click = {"verdict": verdict, "plan_hash": plan_hash, "token": token, "reason": reason}
         return self._ask("POST", f"/v1/approvals/{quote(plan_id, safe='')}", click)
 
+    def link(self) -> str:
+        """Return the address of a fresh link to the pages; it opens once."""
+        return f"{self._url}{self._ask('POST', '/v1/links').get('path')}"
+
     def _several(self, path: str, key: str) -> Sequence[Tree]:
         items = self._ask("GET", path).get(key)
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -146,7 +150,7 @@ class DaemonClient:
             raise Transient(
                 f"the daemon at {self._url} did not answer ({type(error).__name__}); try again, and see its log"
             ) from error
-        if answer.status_code != httpx2.codes.OK:
+        if not answer.is_success:
             raise _failed(answer, self._url)
         return self._tree(answer)
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from opsagent.controllers.news import News
 from opsagent.controllers.pipeline import Pipeline
 from opsagent.model.canonical import JsonValue
 from opsagent.model.entity import Kind
 from opsagent.model.incident import Incident, IncidentState
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord, PlanState
+from opsagent.model.signal import RawRow
 from opsagent.ports import ApprovalDesk, Leadership, NotFound, Store
 from opsagent.runtime.supervise import Supervisor
 
@@ -84,6 +86,11 @@ class Report:
         self._now = now
         self._started_at = now()
         self.term: Term | None = None
+        self.changes = News()
+
+    def now(self) -> dt.datetime:
+        """Return the daemon's present instant."""
+        return self._now()
 
     def overdue(self) -> Sequence[str]:
         """Return the tasks whose heartbeat is overdue; empty: the process is alive."""
@@ -140,13 +147,28 @@ class Report:
         """Return one incident."""
         return await self._store.incident(incident_id)
 
+    async def row(self, seq: int) -> RawRow | None:
+        """Return the raw row that a pointer names."""
+        return await self._store.row(seq)
+
+    async def plans(self, incident_id: str = "") -> tuple[PlanRecord, ...]:
+        """Return plans, oldest first; of one incident, or all."""
+        return () if self._desk is None else await self._desk.plans(incident_id)
+
     async def approvals(self) -> tuple[PlanRecord, ...]:
         """Return the plans that wait for a person, oldest first."""
-        records = () if self._desk is None else await self._desk.plans()
-        return tuple(record for record in records if record.state is PlanState.PENDING)
+        return tuple(each for each in await self.plans() if each.state is PlanState.PENDING)
 
     async def decide(self, request: ApprovalRequest) -> ApprovalAnswer:
         """Pass a click on to the desk."""
         if self._desk is None:
             raise NotFound("no executor is configured: there are no plans to decide about")
         return await self._desk.decide(request)
+
+    def news(self, incident_id: str = "") -> int:
+        """Return the number of the newest change of one incident, or of any."""
+        return self.changes.newest(incident_id)
+
+    async def wait_news(self, after: int, incident_id: str = "") -> int | None:
+        """Wait for a change with a higher number, None when the daemon stops."""
+        return await self.changes.wait(after, incident_id)

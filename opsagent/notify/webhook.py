@@ -9,6 +9,7 @@ telemetry.
 from opsagent.clients.webhook import WebhookClient
 from opsagent.model.canonical import JsonValue, canonical, instant
 from opsagent.model.notification import Notification
+from opsagent.model.printable import printable
 from opsagent.ports import Clock
 
 LINES_MAX = 20
@@ -16,12 +17,9 @@ LINE_CHARACTERS_MAX = 500
 
 
 def plain_text(text: str) -> str:
-    """Return ``text`` on one line without control, format and unassigned characters, at most 500 characters.
-
-    What cannot be printed becomes U+FFFD, so that a reader sees that something was there.
-    """
+    """Return ``text`` on one line without what cannot be printed, at most 500 characters."""
     short = text if len(text) <= LINE_CHARACTERS_MAX else f"{text[: LINE_CHARACTERS_MAX - 1]}…"
-    return "".join(letter if letter.isprintable() else "�" for letter in short)
+    return printable(short)
 
 
 def render(notification: Notification, status_url: str = "") -> bytes:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import httpx2
 import pytest
 
 from opsagent.api.app import create_app
@@ -29,7 +30,7 @@ from opsagent.model.incident import (
 )
 from opsagent.ports import Forbidden, Terminal, Transient
 from opsagent.runtime.serving import serve
-from tests.fakes.desk_view import ScriptedView
+from tests.fakes.desk_view import ScriptedView, fresh_sessions
 from tests.fakes.http_server import Reply, Request, serve as serve_anything
 from tests.fakes.plans import CART, NOW, plan, record
 
@@ -66,7 +67,7 @@ INCIDENT = Incident(
 @asynccontextmanager
 async def running(state: Path, view: ScriptedView) -> AsyncIterator[None]:
     """Run the REST on a free port and leave its address in ``state``, as the daemon does."""
-    async with serve(create_app(view, TOKEN), "127.0.0.1", 0) as port:
+    async with serve(create_app(view, TOKEN, fresh_sessions()), "127.0.0.1", 0) as port:
         write_address(state, DaemonAddress(f"http://127.0.0.1:{port}", TOKEN))
         yield
 
@@ -184,6 +185,16 @@ async def test_a_click_goes_through_whole(tmp_path: Path) -> None:
         "state": "approved",
     }
     assert view.clicks == [(PLAN, PLAN_HASH, "approve", "looks right ✓")]
+
+
+async def test_a_link_to_the_pages_opens_once(tmp_path: Path) -> None:
+    async with running(tmp_path, ScriptedView()):
+        link = await ask(tmp_path, lambda daemon: daemon.link())
+        assert link.startswith(f"{read_address(tmp_path).url}/open/")
+        assert len(link) > 43
+        async with httpx2.AsyncClient(trust_env=False) as browser:
+            statuses = [(await browser.get(link)).status_code for _ in range(2)]
+    assert statuses == [303, 403]
 
 
 async def test_a_refused_click_is_an_answer_not_an_error(tmp_path: Path) -> None:

@@ -1,17 +1,31 @@
 """What the API sees of a daemon, scripted: fixed incidents and plans, clicks remembered without their token."""
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from opsagent.api.session import Sessions
 from opsagent.api.views import Tree
+from opsagent.controllers.news import News
 from opsagent.model.incident import Incident
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord, PlanState
+from opsagent.model.signal import RawRow
 from opsagent.ports import NotFound
+from opsagent.runtime.ids import SecureIds
+from tests.fakes.plans import NOW
+
+
+def fresh_sessions() -> Sessions:
+    """Return sessions of a time that stands still."""
+    return Sessions(SecureIds(), lambda: 0.0)
 
 
 @dataclass
 class ScriptedView:
-    """``trouble``, if set, is raised by every read; ``good_token`` is the one that may decide."""
+    """``trouble``, if set, is raised by every read; ``good_token`` is the one that may decide.
+
+    ``decided`` are plans besides those that wait; ``answers`` are given to clicks before judging them.
+    """
 
     shown: tuple[Incident, ...] = ()
     waiting: tuple[PlanRecord, ...] = ()
@@ -20,6 +34,14 @@ class ScriptedView:
     trouble: Exception | None = None
     good_token: str = field(default="alice's own token", repr=False)
     clicks: list[tuple[str, str, str, str]] = field(default_factory=list)
+    tree: Tree | None = None
+    rows: Mapping[int, RawRow] = field(default_factory=dict)
+    decided: tuple[PlanRecord, ...] = ()
+    answers: list[ApprovalAnswer] = field(default_factory=list)
+    changes: News = field(default_factory=News)
+
+    def now(self) -> dt.datetime:
+        return NOW
 
     def overdue(self) -> Sequence[str]:
         return self.overdue_tasks
@@ -29,7 +51,7 @@ class ScriptedView:
 
     async def status(self) -> Tree:
         self._fail()
-        return {
+        return self.tree or {
             "cluster": "shop",
             "incidents_open": len(self.shown),
             "sources": {"pods": "0 s ago"},
@@ -42,11 +64,23 @@ class ScriptedView:
     async def incident(self, incident_id: str) -> Incident | None:
         return next((item for item in self.shown if item.incident_id == incident_id), None)
 
+    async def row(self, seq: int) -> RawRow | None:
+        return self.rows.get(seq)
+
+    async def plans(self, incident_id: str = "") -> tuple[PlanRecord, ...]:
+        records = (*self.decided, *self.waiting)
+        about = (record.plan.proposal.incident_id for record in records)
+        return tuple(
+            record for record, each in zip(records, about, strict=True) if incident_id in ("", each)
+        )
+
     async def approvals(self) -> tuple[PlanRecord, ...]:
         return self.waiting
 
     async def decide(self, request: ApprovalRequest) -> ApprovalAnswer:
         self._fail()
+        if self.answers:
+            return self.answers.pop(0)
         if request.plan_id not in {record.plan.plan_id for record in self.waiting}:
             raise NotFound(f"no plan {request.plan_id}")
         self.clicks.append(
@@ -57,6 +91,12 @@ class ScriptedView:
                 False, "approver.unknown", "this token is not valid", PlanState.PENDING
             )
         return ApprovalAnswer(True, "approver.allowed", "approved", PlanState.APPROVED)
+
+    def news(self, incident_id: str = "") -> int:
+        return self.changes.newest(incident_id)
+
+    async def wait_news(self, after: int, incident_id: str = "") -> int | None:
+        return await self.changes.wait(after, incident_id)
 
     def _fail(self) -> None:
         if self.trouble is not None:
