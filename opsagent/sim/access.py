@@ -1,6 +1,6 @@
-"""Who is asking and what they may do: tokens, rights, and the two reviews that answer about them.
+"""Who is asking and what they may do: tokens, rights, and the reviews that answer about them.
 
-One rule table serves both enforcement and SubjectAccessReview, so they cannot disagree.
+One rule table serves both enforcement and the access reviews, so they cannot disagree.
 Deny by default: what no rule grants is refused.
 """
 
@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 
 from opsagent.ports import Identity
 from opsagent.sim.errors import StatusError, bad_request, invalid
-from opsagent.sim.resources import ACCESS_REVIEWS, TOKEN_REVIEWS, Route
+from opsagent.sim.resources import (
+    ACCESS_REVIEWS,
+    REVIEWS,
+    SELF_ACCESS_REVIEWS,
+    TOKEN_REVIEWS,
+    Route,
+)
 from opsagent.sim.values import Obj, uid_of
 
 ANY = "*"
@@ -116,6 +122,23 @@ class Access:
         if not spec.get("user") and not spec.get("groups"):
             message = 'Invalid value: "": at least one of user or group must be specified'
             raise invalid(ACCESS_REVIEWS, "", [("spec.user", message)])
+        return self._judge(Identity(spec.get("user", ""), tuple(spec.get("groups") or ())), spec)
+
+    def review_own_access(self, identity: Identity, spec: Obj) -> Obj:
+        """Answer a SelfSubjectAccessReview's spec with its status.
+
+        Raises:
+            StatusError: 422, it asks about no resource.
+        """
+        if "resourceAttributes" not in spec:
+            message = (
+                "Invalid value: null: exactly one of nonResourceAttributes or "
+                "resourceAttributes must be specified"
+            )
+            raise invalid(SELF_ACCESS_REVIEWS, "", [("spec.resourceAttributes", message)])
+        return self._judge(identity, spec)
+
+    def _judge(self, identity: Identity, spec: Obj) -> Obj:
         asked = spec.get("resourceAttributes") or {}
         resource = ".".join(part for part in (asked.get("resource"), asked.get("group")) if part)
         if asked.get("subresource"):
@@ -123,17 +146,19 @@ class Access:
         attempt = Attempt(
             asked.get("verb", ""), resource, asked.get("namespace", ""), asked.get("name", "")
         )
-        identity = Identity(spec.get("user", ""), tuple(spec.get("groups") or ()))
         is_allowed = self.allows(identity, attempt)
         return {"allowed": is_allowed, "reason": "allowed by rule table" if is_allowed else ""}
 
-    def review(self, place: Route, sent: Obj) -> Obj:
-        """Answer a review object."""
+    def review(self, place: Route, sent: Obj, identity: Identity) -> Obj:
+        """Answer a review object that ``identity`` sent."""
+        assert place.resource in REVIEWS
         spec = sent.get("spec", {})
-        status = (
-            self.review_token(spec) if place.resource is TOKEN_REVIEWS else self.review_access(spec)
-        )
-        assert place.resource in {TOKEN_REVIEWS, ACCESS_REVIEWS}
+        if place.resource is TOKEN_REVIEWS:
+            status = self.review_token(spec)
+        elif place.resource is SELF_ACCESS_REVIEWS:
+            status = self.review_own_access(identity, spec)
+        else:
+            status = self.review_access(spec)
         kind = {"kind": place.resource.kind, "apiVersion": place.resource.api_version}
         return kind | {"metadata": {"creationTimestamp": None}, "spec": spec, "status": status}
 

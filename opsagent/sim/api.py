@@ -129,14 +129,14 @@ class Api:
         attempt = attempt_of(place, request.verb(place))
         if not self.access.allows(identity, attempt):
             raise forbidden(identity, attempt)
+        if place.resource in REVIEWS:
+            if attempt.verb != "create":
+                raise method_not_allowed()
+            return _answer(201, self.access.review(place, _body(request), identity))
         write = Write(request.manager, now, place.subresource, request.is_dry_run(place))
         return self._served(request, place, attempt, write)
 
     def _served(self, request: Request, place: Route, attempt: Attempt, write: Write) -> Answer:
-        if place.resource in REVIEWS:
-            if attempt.verb != "create":
-                raise method_not_allowed()
-            return _answer(201, self.access.review(place, _body(request)))
         if attempt.verb in WRITES:
             return self._written(request, place, attempt, write)
         match attempt.verb:

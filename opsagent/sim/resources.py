@@ -42,9 +42,16 @@ TOKEN_REVIEWS = Resource(
 ACCESS_REVIEWS = Resource(
     "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", is_namespaced=False
 )
+SELF_ACCESS_REVIEWS = Resource(
+    "authorization.k8s.io",
+    "v1",
+    "selfsubjectaccessreviews",
+    "SelfSubjectAccessReview",
+    is_namespaced=False,
+)
 
 STORED = (NAMESPACES, NODES, PODS, EVENTS, REPLICA_SETS, DEPLOYMENTS, LEASES)
-REVIEWS = (TOKEN_REVIEWS, ACCESS_REVIEWS)
+REVIEWS = (TOKEN_REVIEWS, ACCESS_REVIEWS, SELF_ACCESS_REVIEWS)
 _BY_PLACE = {(item.group, item.version, item.plural): item for item in STORED + REVIEWS}
 
 

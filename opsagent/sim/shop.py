@@ -24,6 +24,11 @@ _IN_SHOP = frozenset({SHOP})
 
 RULES = (
     Rule(frozenset({ADMIN}), frozenset({ANY}), frozenset({ANY})),
+    Rule(  # everybody may ask what they may do: the API server's own role system:basic-user
+        frozenset({"system:authenticated"}),
+        frozenset({"create"}),
+        frozenset({"selfsubjectaccessreviews.authorization.k8s.io"}),
+    ),
     Rule(frozenset({OPSAGENT, ALICE, BOB}), _READ, _CORE_KINDS | _APPS),
     Rule(
         frozenset({OPSAGENT}),

@@ -5,6 +5,8 @@ from typing import Any
 from tests.contracts.kubernetes.environment import World, everywhere
 from tests.contracts.kubernetes.shapes import deployment, lease
 
+SELF_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
 
 async def token_review(world: World, token: str) -> Any:
     created = await world.admin.create(
@@ -60,6 +62,33 @@ async def test_an_invalid_token_names_nobody(world: World) -> None:
 async def test_an_access_review_says_who_may_approve(world: World) -> None:
     assert await may_approve(world, world.alice_token)
     assert not await may_approve(world, world.bob_token)
+
+
+async def may(world: World, verb: str, resource: str, group: str = "", namespace: str = "") -> bool:
+    attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource}
+    review = await world.reader.create(
+        SELF_REVIEWS,
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        },
+    )
+    return review["status"]["allowed"] is True
+
+
+@everywhere
+async def test_everybody_may_ask_what_they_may_do_themselves(world: World) -> None:
+    assert await may(world, "watch", "pods")
+    assert await may(world, "list", "deployments", "apps", world.namespace)
+    assert not await may(world, "patch", "deployments", "apps", world.namespace)
+    assert not await may(world, "list", "secrets")
+
+
+@everywhere
+async def test_a_self_review_must_name_a_resource(world: World) -> None:
+    status, refusal = await world.reader.send("POST", SELF_REVIEWS, {"spec": {}})
+    assert (status, refusal["reason"]) == (422, "Invalid")
 
 
 @everywhere
