@@ -558,17 +558,17 @@ class Tool(Protocol):
 
 
 class TranscriptStore(Protocol):
-    """Transcripts of investigations: entries that are added, numbered from 0, and never changed.
+    """Transcripts of investigations: entries are added and never changed.
 
-    Raises: Terminal if the disk is full or the file corrupt, or ``seq`` is not the next number.
+    Raises: Terminal if the disk is full or the file corrupt, with the path in the message.
     """
 
     async def entries(self, investigation_id: str) -> tuple[Entry, ...]:
         """Return all entries, oldest first; none if it was never opened."""
         ...
 
-    async def append(self, investigation_id: str, seq: int, entry: Entry) -> None:
-        """Add the entry of number ``seq``; it is durable when this returns."""
+    async def append(self, investigation_id: str, entry: Entry) -> None:
+        """Add ``entry`` behind the others; it is durable when this returns."""
         ...
 
 

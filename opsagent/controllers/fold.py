@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from opsagent.controllers.inputs import Found, Input, Moved, Observed, Unplanned
+from opsagent.controllers.inputs import Found, Input, Moved, Noted, Observed, Unplanned
 from opsagent.controllers.pipeline import Pipeline, Step, merge
 from opsagent.ports import Clock, Store
 from opsagent.runtime.channels import Channel
@@ -82,6 +82,8 @@ class Fold:
                 return self._pipeline.plan_moved(record, now)
             case Found(incident_id, evidence):
                 return self._pipeline.evidence(incident_id, evidence, now)
+            case Noted(incident_id, notes, investigation_id):
+                return self._pipeline.advised(incident_id, notes, investigation_id, now)
             case Unplanned(incident_id, reason):
                 return self._pipeline.no_plan(incident_id, reason, now)
             case _:

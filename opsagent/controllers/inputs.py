@@ -37,6 +37,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """How the responder came to its answer, one line each; ``investigation_id`` names the transcript."""
+
+    incident_id: str
+    notes: tuple[str, ...]
+    investigation_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unplanned:
     """The responder has nothing to offer, and why."""
 
@@ -44,4 +53,4 @@ class Unplanned:
     reason: str
 
 
-Input: TypeAlias = Observed | Moved | Found | Unplanned
+Input: TypeAlias = Observed | Moved | Found | Noted | Unplanned

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from opsagent.detection.alerts import judge
 from opsagent.incidents.reduce import (
+    Advised,
     AlertCleared,
     AlertFired,
     Book,
@@ -165,6 +166,12 @@ class Pipeline:
     def evidence(self, incident_id: str, evidence: tuple[Evidence, ...], now: dt.datetime) -> Step:
         """Fold what was found by looking closer."""
         return self._reduce(EvidenceGathered(incident_id, evidence), now)
+
+    def advised(
+        self, incident_id: str, notes: tuple[str, ...], investigation_id: str, now: dt.datetime
+    ) -> Step:
+        """Fold how the responder came to its answer."""
+        return self._reduce(Advised(incident_id, notes, investigation_id), now)
 
     def _everything(self) -> set[Entity]:
         return set(self._inventory.workloads()) | set(self._alerts)

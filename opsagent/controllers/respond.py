@@ -9,9 +9,10 @@ import asyncio
 import structlog
 
 from opsagent.controllers.fold import Fold
-from opsagent.controllers.inputs import Found, Moved, Unplanned
+from opsagent.controllers.inputs import Found, Moved, Noted, Unplanned
 from opsagent.controllers.pipeline import Pipeline, Step
 from opsagent.model.alert import Evidence, EvidenceKind
+from opsagent.model.incident import IncidentState
 from opsagent.model.kube import Pod, entity_of
 from opsagent.model.plan import Proposal
 from opsagent.model.workload import Workload
@@ -89,13 +90,18 @@ class Respond:
             if evidence := await self._look(workload):
                 await self._fold.put(Found(incident_id, evidence))
             self._looked_at.add(incident_id)
-        proposal = await self._investigator.investigate(incident, workload, self._clock.now())
-        if isinstance(proposal, str):
-            await self._fold.put(Unplanned(incident_id, proposal))
+        advice = await self._investigator.investigate(incident, workload, self._clock.now())
+        if advice.notes:
+            await self._fold.put(Noted(incident_id, advice.notes, advice.investigation_id))
+        current = self._pipeline.incident(incident_id)
+        if current is None or current.state is not IncidentState.OPEN:
+            return  # it passed while somebody was thinking
+        if advice.proposal is None:
+            await self._fold.put(Unplanned(incident_id, advice.reason))
         elif self._desk is None:
-            await self._fold.put(Unplanned(incident_id, _suggestion(proposal)))
+            await self._fold.put(Unplanned(incident_id, _suggestion(advice.proposal)))
         else:
-            await self._submit(self._desk, proposal)
+            await self._submit(self._desk, advice.proposal)
 
     async def _submit(self, desk: ApprovalDesk, proposal: Proposal) -> None:
         try:

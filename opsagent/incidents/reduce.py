@@ -71,6 +71,15 @@ class EvidenceGathered:
 
 
 @dataclass(frozen=True, slots=True)
+class Advised:
+    """Somebody looked for a remedy: how it came about, one line each; ``pointer`` names the transcript."""
+
+    incident_id: str
+    notes: tuple[str, ...]
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanMoved:
     """A plan has new transitions; any number of them, and the same record any number of times."""
 
@@ -90,7 +99,9 @@ class Tick:
     """Time passed; see :func:`next_due`."""
 
 
-Event: TypeAlias = AlertFired | AlertCleared | EvidenceGathered | PlanMoved | NoPlan | Tick
+Event: TypeAlias = (
+    AlertFired | AlertCleared | EvidenceGathered | Advised | PlanMoved | NoPlan | Tick
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +140,7 @@ def next_due(book: Book) -> dt.datetime | None:
     return min((at for each in book.incidents.values() if (at := due(each))), default=None)
 
 
-def reduce(book: Book, event: Event, now: dt.datetime) -> tuple[Book, Effects]:
+def reduce(book: Book, event: Event, now: dt.datetime) -> tuple[Book, Effects]:  # noqa: PLR0911 - one per kind of event
     """Fold one event. The same event twice changes nothing the second time."""
     match event:
         case AlertFired(alert, workload):
@@ -138,6 +149,8 @@ def reduce(book: Book, event: Event, now: dt.datetime) -> tuple[Book, Effects]:
             return _cleared(book, alert, now)
         case EvidenceGathered(incident_id, evidence):
             return _gathered(book, incident_id, evidence, now)
+        case Advised():
+            return _advised(book, event, now)
         case PlanMoved(record):
             return _moved(book, record, now)
         case NoPlan(incident_id, reason):
@@ -200,6 +213,22 @@ def _gathered(
     top, *others = incident.diagnoses
     diagnoses = (with_evidence(top, evidence), *others)
     return _finish(book, Turn(replace(incident, diagnoses=diagnoses), now))
+
+
+def _advised(book: Book, event: Advised, now: dt.datetime) -> tuple[Book, Effects]:
+    incident = book.incidents.get(event.incident_id)
+    if incident is None:
+        return _ignore(book, f"notes for {event.incident_id}: no such incident")
+    told = {
+        each.text
+        for each in incident.timeline
+        if each.kind is EntryKind.INVESTIGATED and each.pointer == event.pointer
+    }
+    turn = Turn(incident, now)
+    for text in event.notes:
+        if text not in told:  # a restart tells the same once more, at another time
+            turn = turn.note(EntryKind.INVESTIGATED, text, event.pointer)
+    return _finish(book, turn)
 
 
 def _moved(book: Book, record: PlanRecord, now: dt.datetime) -> tuple[Book, Effects]:

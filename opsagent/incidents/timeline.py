@@ -29,6 +29,7 @@ _FLAPPING = frozenset(
         EntryKind.CLEARED,
         EntryKind.REOPENED,
         EntryKind.CAUSE,
+        EntryKind.INVESTIGATED,
         EntryKind.NO_PLAN,
     }
 )

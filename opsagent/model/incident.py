@@ -47,6 +47,7 @@ class EntryKind(StrEnum):
     JOINED = "alert_joined"
     CLEARED = "alert_cleared"
     CAUSE = "cause"
+    INVESTIGATED = "investigated"
     PLAN = "plan"
     NO_PLAN = "no_plan"
     APPROVED = "approved"

@@ -1,12 +1,38 @@
-"""``ports.Investigator`` by runbooks alone: what opsagent can always do, with or without a model."""
+"""``ports.Investigator``: by runbooks alone, and by a model that falls back to them.
+
+Theory of operation. The rules always have an answer, so a model can only ever add one. It is asked first; if
+it has a proposal, that goes the way of every proposal; in every other case the rules answer on what the
+cluster looks like by then, and a note says why. A model that did not answer is left alone for a while,
+so that in a storm of incidents only the first one waits for it.
+
+One want of a plan is one investigation: its id is made of the incident and of the last time that there was
+no plan for it. So a restart resumes it, and a new cause opens a new one.
+"""
 
 import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
 
-from opsagent.model.incident import Incident
+import structlog
+
+from opsagent.incidents import timeline
+from opsagent.incidents.words import clock as clock_text, count
+from opsagent.model.canonical import content_id
+from opsagent.model.entity import Entity
+from opsagent.model.incident import EntryKind, Incident
 from opsagent.model.plan import Proposal, VerifySpec
 from opsagent.model.workload import Workload
-from opsagent.ports import RunbookLibrary
+from opsagent.ports import Advice, Case, Investigator, RunbookLibrary, TranscriptStore
+from opsagent.responder import history
+from opsagent.responder.investigation import investigate
+from opsagent.responder.journal import Journal
 from opsagent.responder.rules import propose
+from opsagent.responder.step import Means
+from opsagent.signals.redaction import redact_text
+
+REST = dt.timedelta(seconds=60)  # after a model did not answer
+
+log = structlog.get_logger(__name__)
 
 
 class RulesInvestigator:
@@ -16,8 +42,82 @@ class RulesInvestigator:
         self._library = library
         self._verify = verify
 
-    async def investigate(
-        self, incident: Incident, workload: Workload, now: dt.datetime
-    ) -> Proposal | str:
+    async def investigate(self, incident: Incident, workload: Workload, now: dt.datetime) -> Advice:
         """Return the runbooks' proposal, or why there is none."""
-        return propose(incident, workload, self._library.runbooks(), now, self._verify)
+        found = propose(incident, workload, self._library.runbooks(), now, self._verify)
+        return Advice(None, found) if isinstance(found, str) else Advice(found)
+
+
+class ModelInvestigator:
+    """Asks a model first. ``view`` returns a Deployment as it is now, None once it is gone."""
+
+    def __init__(
+        self,
+        means: Means,
+        store: TranscriptStore,
+        rules: Investigator,
+        view: Callable[[Entity], Workload | None],
+    ) -> None:
+        self._means = means
+        self._store = store
+        self._rules = rules
+        self._view = view
+        self._resting_until: dt.datetime | None = None
+
+    async def investigate(self, incident: Incident, workload: Workload, now: dt.datetime) -> Advice:
+        """Return the model's proposal, else what the rules say; the notes tell which, and why."""
+        if self._resting_until is not None and now < self._resting_until:
+            until = clock_text(self._resting_until)
+            return await self._by_rules(
+                incident, workload, f"the model did not answer lately and is asked again at {until}"
+            )
+        journal = await Journal.load(self._store, investigation_id(incident))
+
+        def look() -> Case | None:
+            seen = self._view(incident.entity)
+            return None if seen is None else Case(incident, seen, self._means.clock.now())
+
+        ended = await investigate(self._means, journal, look)
+        if history.is_unanswered(journal.entries):
+            self._resting_until = self._means.clock.now() + REST
+        advice = await self._by_rules(incident, workload, ended.reason)
+        if ended.proposal is not None:
+            notes = (self._effort(journal), *_second_opinion(ended.proposal, advice))
+            advice = Advice(ended.proposal, notes=notes)
+        log.info(
+            "investigation.closed",
+            incident_id=incident.incident_id,
+            investigation_id=investigation_id(incident),
+            reason=ended.reason,
+            is_proposed=ended.proposal is not None,
+        )
+        return replace(advice, investigation_id=investigation_id(incident))
+
+    async def _by_rules(self, incident: Incident, workload: Workload, reason: str) -> Advice:
+        seen = self._view(incident.entity) or workload
+        advice = await self._rules.investigate(incident, seen, self._means.clock.now())
+        return replace(advice, notes=(f"By rules, because {redact_text(reason)}.", *advice.notes))
+
+    def _effort(self, journal: Journal) -> str:
+        entries = journal.entries
+        spent = history.spent(entries)
+        return (
+            f"Proposed by the model {self._means.model.name} in {count(history.steps(entries), 'step')} "
+            f"with {count(len(history.calls(entries)), 'tool call')}; {spent.input_tokens} tokens read, "
+            f"{spent.output_tokens} written."
+        )
+
+
+def _second_opinion(proposal: Proposal, rules: Advice) -> tuple[str, ...]:
+    """Return what the rules would do instead, nothing if it is the same."""
+    if rules.proposal is None:
+        return (f"The rules alone propose nothing: {rules.reason}",)
+    if rules.proposal.action != proposal.action:
+        return (f"The rules would go back to revision {rules.proposal.action.to_revision}.",)
+    return ()
+
+
+def investigation_id(incident: Incident) -> str:
+    """Return the name of the investigation that the incident's present want of a plan leads to."""
+    refused = timeline.last(incident, EntryKind.NO_PLAN)
+    return content_id("inv", [incident.incident_id, None if refused is None else refused.at])

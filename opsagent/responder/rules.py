@@ -20,6 +20,7 @@ from opsagent.model.kube import ReplicaSet, ref_of
 from opsagent.model.plan import Proposal, RolloutUndo, VerifySpec
 from opsagent.model.signal import ChangeType
 from opsagent.model.workload import Workload
+from opsagent.ports import Case
 from opsagent.runbook import Runbook, match
 
 # An undo has succeeded when the Deployment is well, not when it is merely ill in another way.
@@ -69,6 +70,42 @@ def propose(
         reason=reason,
         symptoms=SYMPTOMS,
         verify=verify_override or book.verify,
+    )
+
+
+def propose_revision(
+    case: Case,
+    revision: int,
+    words: str,
+    runbooks: Iterable[Runbook],
+    verify_override: VerifySpec | None = None,
+) -> Proposal | str:
+    """Return the proposal to go back to a revision that somebody else chose, or why that is refused.
+
+    What :func:`propose` asks of the target and of the revision is asked here as well. A runbook is not
+    needed, nor is an age of the rollout: a person sees both. ``words`` say why, marked as whose they are.
+    """
+    incident, workload = case.incident, case.workload
+    if not incident.diagnoses:
+        return "No cause is known yet."
+    top = incident.diagnoses[0]
+    target = _target(top, workload)
+    if isinstance(target, str):
+        return target
+    rollout = _rollout(workload)
+    if rollout is not None and rollout[1] == OWN_MANAGER:
+        return f"The last rollout of {target.entity} was opsagent's own; a person has to look."
+    chosen = next((each for each in older_revisions(workload) if each.revision == revision), None)
+    if chosen is None:
+        return f"{target.entity} has no older revision {revision} with another template."
+    book = match(runbooks, top.cause, top.confidence)
+    return Proposal(
+        incident_id=incident.incident_id,
+        action=RolloutUndo(target, revision),
+        runbook="" if book is None else book.name,
+        reason=f"Go back to revision {revision}, which has {chosen.replicas_ready} ready. {words}",
+        symptoms=SYMPTOMS,
+        verify=verify_override or (VerifySpec() if book is None else book.verify),
     )
 
 
@@ -136,12 +173,9 @@ def last_healthy(workload: Workload) -> Revision | str:
     template is seen working now; else the one just before. A template equal to the present one is
     never an answer: going there changes nothing.
     """
-    deployment = workload.deployment
-    # The controller stamps the ReplicaSet first: in between, the Deployment's number lags behind.
-    present = max(deployment.revision, *(item.revision for item in workload.replica_sets), 0)
-    older = _older_revisions(workload.replica_sets, present)
+    older = older_revisions(workload)
     if not older:
-        return f"{ref_of(deployment).entity} has no older revision to go back to."
+        return f"{ref_of(workload.deployment).entity} has no older revision to go back to."
     for item in older:
         if item.replicas_ready > 0:
             pods = "pod" if item.replicas_ready == 1 else "pods"
@@ -151,14 +185,14 @@ def last_healthy(workload: Workload) -> Revision | str:
     )
 
 
-def _older_revisions(replica_sets: Iterable[ReplicaSet], present: int) -> list[ReplicaSet]:
+def older_revisions(workload: Workload) -> list[ReplicaSet]:
     """Return those that hold another template than the present revision, highest revision first."""
-    all_sets = tuple(replica_sets)
-    digests = {item.template_digest for item in all_sets if item.revision == present} - {""}
+    sets = workload.replica_sets
+    # The controller stamps the ReplicaSet first: in between, the Deployment's number lags behind.
+    present = max(workload.deployment.revision, *(item.revision for item in sets), 0)
+    digests = {item.template_digest for item in sets if item.revision == present} - {""}
     older = (
-        item
-        for item in all_sets
-        if 0 < item.revision < present and item.template_digest not in digests
+        item for item in sets if 0 < item.revision < present and item.template_digest not in digests
     )
     return sorted(older, key=lambda item: item.revision, reverse=True)
 

@@ -27,6 +27,7 @@ from opsagent.model.kube import entity_of
 from opsagent.model.notification import Notification
 from opsagent.model.signal import Change, RawRow, RowType
 from opsagent.ports import Batch, Snapshot, Terminal
+from opsagent.store import transcript
 from opsagent.store.codec import Codec, object_codec
 from opsagent.store.database import Database
 from opsagent_memory.fact import Fact
@@ -83,6 +84,12 @@ def m002_concluded(db: Schema) -> None:
         db.table(name).create_index([columns[0]])
 
 
+@MIGRATIONS()
+def m003_transcripts(db: Schema) -> None:
+    """Create the table of what a model was asked, answered and had run."""
+    transcript.create(db)
+
+
 class SqliteStore:
     """``ports.Store`` over one file. Make it with :meth:`open`."""
 
@@ -97,6 +104,10 @@ class SqliteStore:
             Terminal: it is open elsewhere, corrupt or not writable.
         """
         return cls(await Database.open(path, MIGRATIONS, synchronous="NORMAL"))
+
+    def transcripts(self) -> transcript.SqliteTranscripts:
+        """Return the transcripts, which are kept in the same file."""
+        return transcript.SqliteTranscripts(self._database)
 
     async def load(self) -> Snapshot:
         """Return the state after the last commit: rows by number, changes oldest first, the rest by id."""
@@ -154,7 +165,7 @@ class SqliteStore:
     async def retain(self, oldest: dt.datetime) -> int:
         """Delete raw rows older than ``oldest`` that are no live object's newest; return how many.
 
-        Changes and resolved alerts of before go with them: what they point to is gone.
+        Changes, resolved alerts and transcripts of before go with them: what they point to is gone.
         """
         stamp = instant(oldest)
         removed = 0
@@ -335,3 +346,4 @@ def _drop_conclusions(connection: sqlite3.Connection, stamp: str) -> None:
     connection.execute(
         "DELETE FROM alerts WHERE state = ? AND ends_at < ?", (AlertState.RESOLVED.value, stamp)
     )
+    transcript.drop_ended_before(connection, stamp)

@@ -15,6 +15,7 @@ from opsagent.model.kube import ReplicaSet
 from opsagent.model.plan import ActionType, Proposal, RolloutUndo, VerifySpec
 from opsagent.model.signal import ChangeType
 from opsagent.model.workload import Workload
+from opsagent.ports import Advice
 from opsagent.responder.investigator import RulesInvestigator
 from opsagent.responder.rules import last_healthy, propose
 from opsagent.runbook import RevisionChoice, Runbook, RunbookAction
@@ -114,7 +115,7 @@ async def test_the_investigator_asks_the_same_rules() -> None:
     found = await RulesInvestigator(OneBook(), VerifySpec(20, 3)).investigate(
         incident(diagnosis()), BROKEN, NOW
     )
-    assert found == ask(verify=VerifySpec(20, 3))
+    assert found == Advice(ask(verify=VerifySpec(20, 3)))
 
 
 def changed(**fields: Any) -> Workload:
