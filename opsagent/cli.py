@@ -14,13 +14,13 @@ from typing import Annotated
 
 import typer
 
+from opsagent.cli_check import config_app, doctor, record
 from opsagent.terminal import (
     Exit,
     approval_lines,
     incident_line,
     incident_lines,
     safe,
-    seconds,
     tree_lines,
 )
 
@@ -149,28 +149,6 @@ def open_page(state: StateDir = Path("state")) -> None:
 
     with connect(state) as daemon:
         typer.echo(daemon.link())
-
-
-@app.command()
-def record(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    *,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(help="Which cluster, as whom; without it, the pod we run in.")
-    ] = None,
-    context: Annotated[str | None, typer.Option(help="A context of the kubeconfig.")] = None,
-    namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="Only this one; may be repeated.")
-    ] = None,
-    duration: Annotated[
-        float | None, typer.Option("--for", parser=seconds, metavar="10m", help="How long.")
-    ] = None,
-) -> None:
-    """Write down what a cluster says, without secrets, until Ctrl-C; 'opsagent replay' plays it."""
-    from opsagent.record import Wish, run_record
-
-    wish = Wish(folder, kubeconfig, context, tuple(namespace or ()), duration)
-    run_record(wish, typer.echo)
 
 
 @app.command()
@@ -320,3 +298,9 @@ def _token(path: Path) -> str:
 def _say(lines: Iterable[str]) -> None:
     for line in lines:
         typer.echo(line)
+
+
+# The commands of the other file come last in --help.
+app.command()(doctor)
+app.command()(record)
+app.add_typer(config_app, name="config")

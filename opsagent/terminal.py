@@ -15,6 +15,7 @@ from opsagent.model.printable import printable
 Tree: TypeAlias = Mapping[str, JsonValue]
 
 LENGTH_MAX = 300
+TEXT_MAX = 2000  # of a finding, which lists all that is missing
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -82,6 +83,16 @@ def incident_lines(incident: Tree) -> Iterator[str]:
             f"  {safe(entry['at'])}  {safe(entry['actor']):<12}  "
             f"{safe(entry['kind'])}: {safe(entry['text'])}"
         )
+
+
+def finding_lines(finding: Tree) -> Iterator[str]:
+    """Yield one check of ``opsagent doctor``: verdict, what it looked at, what it found; what to do."""
+    first, *more = str(finding["text"]).splitlines()
+    yield f"{safe(finding['verdict']):<5} {safe(finding['check'])}: {safe(first, TEXT_MAX)}"
+    for line in more:
+        yield f"      {safe(line, TEXT_MAX)}"
+    if finding["advice"]:
+        yield f"      -> {safe(finding['advice'])}"
 
 
 def approval_lines(approval: Tree) -> Iterator[str]:

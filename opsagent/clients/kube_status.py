@@ -39,6 +39,8 @@ def raise_for_status(answer: KubeAnswer, what: str) -> None:
     if answer.status in _SUCCESS:
         return
     message = f"{what}: {answer.status} {_words(answer.body)}".rstrip()
+    if answer.status == 401:  # noqa: PLR2004 - HTTP
+        message += " (the server does not know these credentials: a token may have expired)"
     default = Transient if answer.status in _SERVER_ERROR else Terminal
     error = _BY_STATUS.get(answer.status, default)
     after = answer.headers.get("retry-after", "")

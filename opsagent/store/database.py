@@ -40,14 +40,16 @@ WAL_RESET_FIXED = (3, 51, 3)
 WAL_RESET_BACK_PORTS = frozenset({(3, 50, 7), (3, 44, 6)})
 
 # Primary result codes after which going on could only lose data. Source: sqlite.org/rescode.html
+_BEGIN_ANEW = "restore a copy of it, or move it and its -wal and -shm away to begin anew"
 _FATAL = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_CORRUPT: "the file is corrupt",
-    sqlite3.SQLITE_NOTADB: "the file is not a database",
-    sqlite3.SQLITE_IOERR: "the disk failed",
-    sqlite3.SQLITE_READONLY: "the file is not writable",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
+    sqlite3.SQLITE_FULL: "the disk is full: free some space; what was committed is kept",
+    sqlite3.SQLITE_CORRUPT: f"the file is corrupt: {_BEGIN_ANEW}",
+    sqlite3.SQLITE_NOTADB: f"the file is not a database: {_BEGIN_ANEW}",
+    sqlite3.SQLITE_IOERR: "the disk failed, or is full: look at the system's log; what was committed is kept",
+    sqlite3.SQLITE_READONLY: "the file is not writable: check its owner and its mount",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check its owner and its mount",
 }
+MAGIC = b"SQLite format 3\x00"  # Source: sqlite.org/fileformat.html, "Magic Header String"
 
 log = structlog.get_logger(__name__)
 
@@ -67,21 +69,64 @@ def fatal_reason(error: sqlite3.Error) -> str:
     return "" if code is None else _FATAL.get(code & 0xFF, "")
 
 
+def sqlite_version() -> tuple[str, bool]:
+    """Return the linked SQLite's version and whether it has the WAL-reset bug."""
+    version = sqlite3.sqlite_version_info
+    return sqlite3.sqlite_version, has_wal_reset_bug((version[0], version[1], version[2]))
+
+
+def holder(path: Path) -> str:
+    """Return which process has the file at ``path`` open as its writer, '' if none has.
+
+    For people who look from outside. The lock is shared for an instant to find out; who opens the
+    file in that very instant is refused and starts again.
+    """
+    try:
+        descriptor = os.open(_lock_path(path), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _pid_in(descriptor)
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def is_damaged(path: Path) -> bool:
+    """Return whether the file at ``path`` is there and does not begin like a database; it is not opened as one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
+    except FileNotFoundError:
+        return False
+    return head not in (b"", MAGIC)
+
+
+def _lock_path(path: Path) -> Path:
+    return Path(f"{path}.lock")
+
+
+def _pid_in(descriptor: int) -> str:
+    return os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+
+
 def _lock(path: Path) -> int:
     """Take ``<path>.lock`` and write our pid into it, for people; return its descriptor.
 
     Raises:
         Terminal: another process, or another part of this one, holds it.
     """
-    lock_path = Path(f"{path}.lock")
+    lock_path = _lock_path(path)
     descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+        pid = _pid_in(descriptor)
         os.close(descriptor)
         raise Terminal(
-            f"{path} is already open in process {holder}, which holds {lock_path}: "
+            f"{path} is already open in process {pid}, which holds {lock_path}: "
             "stop it, or use another state folder"
         ) from error
     os.ftruncate(descriptor, 0)
@@ -152,11 +197,9 @@ class Database:
         Raises:
             Terminal: somebody else has it open, or the file or folder cannot be used.
         """
-        version = sqlite3.sqlite_version_info
-        if has_wal_reset_bug((version[0], version[1], version[2])):
-            log.warning(
-                "store.sqlite_wal_reset_bug", sqlite_version=sqlite3.sqlite_version, path=str(path)
-            )
+        version, is_risky = sqlite_version()
+        if is_risky:
+            log.warning("store.sqlite_wal_reset_bug", sqlite_version=version, path=str(path))
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = _lock(path)
