@@ -25,6 +25,7 @@ from opsagent.clients.kube_lease import KubeLease
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
 from opsagent.clients.kube_transport import connect
+from opsagent.clients.model import Bounds, HttpModelTransport, ModelClient
 from opsagent.clients.webhook import WebhookClient
 from opsagent.controllers.deliver import Deliver
 from opsagent.controllers.fold import Fold
@@ -47,15 +48,19 @@ from opsagent.ports import (
     Clock,
     Executor,
     IdSource,
+    Investigator,
     KubeTransport,
     Leadership,
+    Model,
     Notifier,
     Schedule,
     Store,
     Terminal,
 )
-from opsagent.responder.investigator import RulesInvestigator
+from opsagent.responder.investigator import ModelInvestigator, RulesInvestigator
 from opsagent.responder.library import FolderLibrary, shipped_folder
+from opsagent.responder.rules import propose_revision
+from opsagent.responder.step import Means
 from opsagent.runtime.channels import Channel
 from opsagent.runtime.clock import SystemClock
 from opsagent.runtime.ids import SecureIds
@@ -69,6 +74,7 @@ from opsagent.signals.redaction import redact_text
 from opsagent.sources.reflector import Reflector, Target
 from opsagent.store.daemon import SqliteStore
 from opsagent.store.executor import ExecutorStore
+from opsagent.tools import toolset
 
 KINDS = (Kind.NODE, Kind.DEPLOYMENT, Kind.REPLICA_SET, Kind.POD, Kind.EVENT)
 INBOX_MAX = 10_000  # observations; full means that the watches wait
@@ -93,6 +99,7 @@ class World:
     cluster: KubeTransport
     hands: KubeTransport | None = None
     notifier: Notifier | None = None
+    model: Model | None = None
     is_serving: bool = True
     announce: Callable[[str], None] | None = None
     listeners: Sequence[Callable[[Step], None]] = field(default=())
@@ -183,7 +190,7 @@ class Daemon:
             self._world.announce(url + link_path(sessions))
 
     async def _lead(
-        self, store: Store, desk: ApprovalDesk | None, executor: Executor | None
+        self, store: SqliteStore, desk: ApprovalDesk | None, executor: Executor | None
     ) -> None:
         """Build the inside from what the store holds and run it for one term."""
         world = self._world
@@ -201,7 +208,7 @@ class Daemon:
             pipeline,
             fold,
             reader=reader,
-            investigator=self._investigator(),
+            investigator=self._investigator(pipeline, reader, store),
             desk=desk,
             clock=world.clock,
         )
@@ -263,10 +270,20 @@ class Daemon:
             beat=beat,
         )
 
-    def _investigator(self) -> RulesInvestigator:
+    def _investigator(
+        self, pipeline: Pipeline, reader: KubeReader, store: SqliteStore
+    ) -> Investigator:
+        settings, world = self._settings.model, self._world
         seconds = self._settings.policy.verify_window_seconds
         override = None if seconds is None else VerifySpec(window_seconds=seconds)
-        return RulesInvestigator(FolderLibrary((shipped_folder(),)), override)
+        library = FolderLibrary((shipped_folder(),))
+        rules = RulesInvestigator(library, override)
+        if settings is None or world.model is None:
+            return rules
+        propose = partial(propose_revision, runbooks=library.runbooks(), verify_override=override)
+        tools = toolset(pipeline.inventory, reader, propose)
+        means = Means(world.model, tools, settings.mode, settings.budget(), world.clock)
+        return ModelInvestigator(means, store.transcripts(), rules, pipeline.workload)
 
     def _deliver(self, store: Store) -> Deliver:
         chance = self._world.chance
@@ -287,6 +304,7 @@ class Daemon:
             "version": opsagent.__version__,
             "cluster": self._settings.cluster,
             "metrics": "not configured",
+            "model": self._world.model.name if self._world.model else "not configured: rules alone",
             "messages_to": self._world.notifier.name
             if self._world.notifier
             else "nobody: no webhook is configured",
@@ -331,6 +349,12 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
         client = WebhookClient(settings.webhook.url, _secret(settings.webhook.secret_file))
         stack.push_async_callback(client.aclose)
         notifier = WebhookNotifier("webhook", client, clock)
+    model = None
+    if (asked := settings.model) is not None:
+        key = "" if asked.api_key_file is None else _secret(asked.api_key_file)
+        transport = HttpModelTransport(asked.url, key)
+        stack.push_async_callback(transport.aclose)
+        model = ModelClient(transport, asked.name, asked.wire, Bounds(asked.idle_seconds_max))
     return World(
         clock=clock,
         chance=SystemChance(),
@@ -339,6 +363,7 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
         cluster=cluster,
         hands=hands,
         notifier=notifier,
+        model=model,
     )
 
 
@@ -346,7 +371,7 @@ def _secret(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise Terminal(f"cannot read webhook.secret_file {path}: {error.strerror}") from error
+        raise Terminal(f"cannot read the secret in {path}: {error.strerror}") from error
 
 
 def _state_folder(path: Path) -> Path:

@@ -11,9 +11,12 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from opsagent.clients.model_request import WireForm
 from opsagent.guard.policy import Level, Policy, VerifyBounds
 from opsagent.model.plan import ActionType
+from opsagent.model.transcript import Mode
 from opsagent.ports import Terminal
+from opsagent.responder.budget import Budget
 
 
 class _Section(BaseModel):
@@ -83,6 +86,41 @@ class WebhookSettings(_Section):
     secret_file: Path
 
 
+class ModelSettings(_Section):
+    """A model behind an OpenAI-compatible server. Without this section opsagent works by rules alone."""
+
+    url: str = Field(pattern=r"^https?://", description="the base that ends in /v1")
+    name: str = Field(min_length=1, description="the model's name on its server")
+    api_key_file: Path | None = None
+    wire: WireForm = Field(
+        default=WireForm.TEMPLATE,
+        description="how the mode is told: template (SGLang, vLLM), vendor (Moonshot), plain (no modes)",
+    )
+    mode: Mode = Mode.THINKING
+    steps_max: int = Field(default=12, ge=1, le=100, description="questions per investigation")
+    input_tokens_max: int = Field(default=300_000, ge=10_000)
+    output_tokens_max: int = Field(default=48_000, ge=1_000)
+    turn_tokens_max: int = Field(
+        default=16_384, ge=256, description="of one answer; a thinking model needs 16K and more"
+    )
+    seconds_max: float = Field(default=300, ge=1, le=3600, description="of one investigation")
+    call_seconds_max: float = Field(
+        default=120, ge=1, le=3600, description="of one question: queue, prefill and answer"
+    )
+    idle_seconds_max: float = Field(default=30, ge=1, le=600, description="of silence in an answer")
+
+    def budget(self) -> Budget:
+        """Return the bounds of one investigation."""
+        return Budget(
+            steps_max=self.steps_max,
+            input_tokens_max=self.input_tokens_max,
+            output_tokens_max=self.output_tokens_max,
+            seconds_max=self.seconds_max,
+            call_seconds_max=self.call_seconds_max,
+            turn_tokens_max=self.turn_tokens_max,
+        )
+
+
 class ApiSettings(_Section):
     """Where people and the command line reach the daemon. Loopback until there is a login."""
 
@@ -108,6 +146,7 @@ class Settings(_Section):
     executor: ExecutorSettings | None = None
     policy: PolicySettings = PolicySettings()
     webhook: WebhookSettings | None = None
+    model: ModelSettings | None = None
     api: ApiSettings = ApiSettings()
     lease: LeaseSettings = LeaseSettings()
 
@@ -145,7 +184,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
     def at(path: Path | None) -> Path | None:
         return None if path is None else folder / path
 
-    executor, webhook = settings.executor, settings.webhook
+    executor, webhook, model = settings.executor, settings.webhook, settings.model
     return settings.model_copy(
         update={
             "state_dir": folder / settings.state_dir,
@@ -156,5 +195,6 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
             and executor.model_copy(update={"kubeconfig": at(executor.kubeconfig)}),
             "webhook": webhook
             and webhook.model_copy(update={"secret_file": folder / webhook.secret_file}),
+            "model": model and model.model_copy(update={"api_key_file": at(model.api_key_file)}),
         }
     )

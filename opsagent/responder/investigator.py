@@ -66,12 +66,13 @@ class ModelInvestigator:
 
     async def investigate(self, incident: Incident, workload: Workload, now: dt.datetime) -> Advice:
         """Return the model's proposal, else what the rules say; the notes tell which, and why."""
-        if self._resting_until is not None and now < self._resting_until:
-            until = clock_text(self._resting_until)
+        journal = await Journal.load(self._store, investigation_id(incident))
+        resting = self._resting_until
+        if not journal.entries and resting is not None and now < resting:
+            until = clock_text(resting)
             return await self._by_rules(
                 incident, workload, f"the model did not answer lately and is asked again at {until}"
             )
-        journal = await Journal.load(self._store, investigation_id(incident))
 
         def look() -> Case | None:
             seen = self._view(incident.entity)
@@ -96,7 +97,7 @@ class ModelInvestigator:
     async def _by_rules(self, incident: Incident, workload: Workload, reason: str) -> Advice:
         seen = self._view(incident.entity) or workload
         advice = await self._rules.investigate(incident, seen, self._means.clock.now())
-        return replace(advice, notes=(f"By rules, because {redact_text(reason)}.", *advice.notes))
+        return replace(advice, notes=(f"By rules, because {redact_text(reason).rstrip('.')}.",))
 
     def _effort(self, journal: Journal) -> str:
         entries = journal.entries

@@ -4,16 +4,14 @@ The system text is a constant and the same for every incident, so that a server 
 cache. Names come from objects that the inventory knows; every other text of the cluster stands in quotation.
 """
 
-import datetime as dt
 from collections.abc import Iterator
 
-from opsagent.incidents.words import change_text, span
+from opsagent.incidents.words import span
 from opsagent.model.incident import Diagnosis
 from opsagent.ports import Case
 from opsagent.signals.quotation import clipped, quoted
 
 QUESTION_BYTES_MAX = 16 * 1024
-CHANGES_MAX = 5
 EVIDENCE_MAX = 8
 
 SYSTEM = """\
@@ -46,21 +44,12 @@ def _lines(case: Case) -> Iterator[str]:
     yield quoted(incident.title)
     for number, each in enumerate(incident.diagnoses, 1):
         yield f"Candidate {number}: {each.cause.value}, confidence {each.confidence:.2f}, of {each.entity}."
-        yield from _diagnosis(each)
-    yield from _changes(case, now)
+        yield quoted(each.reason)
+        if number == 1:  # the others rest on the same evidence
+            yield from _evidence(each)
     yield "What is the cause, and is rolling back the remedy?"
 
 
-def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
-    yield quoted(diagnosis.reason)
+def _evidence(diagnosis: Diagnosis) -> Iterator[str]:
     for each in diagnosis.evidence[:EVIDENCE_MAX]:
         yield quoted(f"{each.kind.value} of {each.ref}: {each.text}")
-
-
-def _changes(case: Case, now: dt.datetime) -> Iterator[str]:
-    changes = case.workload.changes[:CHANGES_MAX]
-    yield "Recent changes, newest first:" if changes else "Recent changes: none were seen."
-    for change in changes:
-        yield quoted(
-            f"{span(now - change.at)} ago by {change.manager or 'unknown'}: {change_text(change)}"
-        )

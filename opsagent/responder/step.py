@@ -10,7 +10,6 @@ have run already.
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opsagent.model.transcript import (
@@ -59,7 +58,7 @@ class Means:
     """What an investigation works with. ``tools`` are in the order in which the model is told of them."""
 
     model: Model
-    tools: Mapping[str, Tool]
+    tools: tuple[Tool, ...]
     mode: Mode
     budget: Budget
     clock: Clock
@@ -73,7 +72,7 @@ def prompt(means: Means, journal: Journal) -> Prompt:
         system=begun.system,
         question=begun.question,
         exchanges=history.exchanges(journal.entries),
-        tools=tuple(tool.spec for tool in means.tools.values()),
+        tools=tuple(tool.spec for tool in means.tools),
         mode=means.mode,
         output_tokens_max=output_tokens(means.budget, journal.entries),
     )
@@ -127,9 +126,10 @@ async def _run(means: Means, journal: Journal, waiting: history.Waiting, case: C
 
 
 async def _result(means: Means, call: ToolCall, case: Case) -> ToolResult:
-    tool = means.tools.get(call.name)
+    tools = {tool.spec.name: tool for tool in means.tools}
+    tool = tools.get(call.name)
     if tool is None:
-        names = ", ".join(means.tools)
+        names = ", ".join(tools)
         return ToolResult(f"There is no such tool. There are: {names}.", is_error=True)
     try:
         async with asyncio.timeout(TOOL_SECONDS_MAX):

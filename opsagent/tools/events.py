@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from opsagent.incidents.words import span
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.kube import KubeEvent
-from opsagent.model.transcript import ToolResult, ToolSpec
+from opsagent.model.transcript import ToolResult
 from opsagent.ports import Case
 from opsagent.signals.inventory import Inventory
 from opsagent.signals.quotation import quoted_lines
@@ -23,12 +23,8 @@ class Events:
     """``ports.Tool``."""
 
     def __init__(self, inventory: Inventory) -> None:
+        self.spec = spec("events", EventArguments)
         self._inventory = inventory
-
-    @property
-    def spec(self) -> ToolSpec:
-        """What the model is told."""
-        return spec("events", EventArguments)
 
     async def run(self, arguments: str, case: Case) -> ToolResult:
         """Return the events, newest first."""

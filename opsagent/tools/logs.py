@@ -7,7 +7,7 @@ from pydantic import Field
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.kube import Pod
 from opsagent.model.signal import LogRecord
-from opsagent.model.transcript import ToolResult, ToolSpec
+from opsagent.model.transcript import ToolResult
 from opsagent.ports import Case, ClusterReader, NotFound
 from opsagent.signals.inventory import Inventory
 from opsagent.signals.quotation import quoted_lines
@@ -31,13 +31,9 @@ class Logs:
     """``ports.Tool``."""
 
     def __init__(self, inventory: Inventory, reader: ClusterReader) -> None:
+        self.spec = spec("logs", LogArguments)
         self._inventory = inventory
         self._reader = reader
-
-    @property
-    def spec(self) -> ToolSpec:
-        """What the model is told."""
-        return spec("logs", LogArguments)
 
     async def run(self, arguments: str, case: Case) -> ToolResult:  # noqa: ARG002 - the port's signature
         """Return the lines, oldest first."""

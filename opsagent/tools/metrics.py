@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from opsagent.model.transcript import ToolResult, ToolSpec
+from opsagent.model.transcript import ToolResult
 from opsagent.ports import Case
 from opsagent.tools.arguments import Reference, parsed, spec
 
@@ -26,10 +26,8 @@ class MetricArguments(Reference):
 class Metrics:
     """``ports.Tool``."""
 
-    @property
-    def spec(self) -> ToolSpec:
-        """What the model is told."""
-        return spec("metrics", MetricArguments)
+    def __init__(self) -> None:
+        self.spec = spec("metrics", MetricArguments)
 
     async def run(self, arguments: str, case: Case) -> ToolResult:  # noqa: ARG002 - the port's signature
         """Return that there is nothing to read from."""

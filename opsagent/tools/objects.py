@@ -19,7 +19,7 @@ from opsagent.model.kube import (
     entity_of,
 )
 from opsagent.model.signal import Change
-from opsagent.model.transcript import ToolResult, ToolSpec
+from opsagent.model.transcript import ToolResult
 from opsagent.model.workload import Workload
 from opsagent.ports import Case
 from opsagent.signals.inventory import Inventory
@@ -40,12 +40,8 @@ class Objects:
     """``ports.Tool``."""
 
     def __init__(self, inventory: Inventory) -> None:
+        self.spec = spec("objects", ObjectArguments)
         self._inventory = inventory
-
-    @property
-    def spec(self) -> ToolSpec:
-        """What the model is told."""
-        return spec("objects", ObjectArguments)
 
     async def run(self, arguments: str, case: Case) -> ToolResult:
         """Return the description."""
@@ -92,7 +88,8 @@ def _restarts(pod: Pod) -> int:
 
 def _change(change: Change, now: dt.datetime) -> str:
     by = f" by {change.manager}" if change.manager else ""
-    return f"{_ago(change.at, now)}{by}: {change_text(change)}"
+    what = change_text(change).removeprefix(": ")
+    return f"{_ago(change.at, now)}{by}, {change.type.value}: {what}"
 
 
 def _object(item: KubeObject, now: dt.datetime) -> Lines:

@@ -16,7 +16,7 @@ from pydantic import Field
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.kube import entity_of
 from opsagent.model.plan import Proposal
-from opsagent.model.transcript import ToolResult, ToolSpec
+from opsagent.model.transcript import ToolResult
 from opsagent.ports import Case
 from opsagent.signals.redaction import redact_text
 from opsagent.tools.arguments import Arguments, Name, Namespace, parsed, spec
@@ -45,12 +45,8 @@ class ProposePlan:
     """``ports.Tool``."""
 
     def __init__(self, propose: Propose) -> None:
+        self.spec = spec("propose_plan", PlanArguments)
         self._propose = propose
-
-    @property
-    def spec(self) -> ToolSpec:
-        """What the model is told."""
-        return spec("propose_plan", PlanArguments)
 
     async def run(self, arguments: str, case: Case) -> ToolResult:
         """Return the proposal, or why it is refused."""

@@ -6,7 +6,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from opsagent.clients.kube_transport import connect
 from opsagent.runtime.clock import SystemClock
-from opsagent.sim import ADMIN, ALICE, BOB, EXECUTOR, OPSAGENT, SHOP, SimTransport, drive, shop
+from opsagent.sim import (
+    ADMIN,
+    ALICE,
+    BOB,
+    EXECUTOR,
+    OPSAGENT,
+    SHOP,
+    ImageRegistry,
+    SimTransport,
+    drive,
+    shop,
+)
 from tests.fakes.virtual_time import LoopClock
 from tests.lab.audit import service_account, writes
 from tests.lab.fixture import Lab
@@ -17,10 +28,10 @@ NO_WRITES = ("leases", "tokenreviews", "subjectaccessreviews")
 
 
 @asynccontextmanager
-async def box() -> AsyncIterator[Stage]:
+async def box(registry: ImageRegistry | None = None) -> AsyncIterator[Stage]:
     """The cluster in a box, in this process, on virtual time."""
     clock = LoopClock()
-    cluster = shop(clock.now())
+    cluster = shop(clock.now(), registry=registry)
 
     def transport(user: str) -> SimTransport:
         return SimTransport(cluster, cluster.access.token(user), clock)

@@ -13,6 +13,7 @@ from pathlib import Path
 from opsagent.app import Daemon, World
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_status import raise_for_status
+from opsagent.clients.model import ModelClient
 from opsagent.controllers.pipeline import Step
 from opsagent.controllers.report import Report
 from opsagent.guard.policy import Level
@@ -25,7 +26,9 @@ from opsagent.ports import Clock, KubeTransport, NotFound
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
-from opsagent.settings import ExecutorSettings, PolicySettings, Settings
+from opsagent.settings import ExecutorSettings, ModelSettings, PolicySettings, Settings
+from opsagent.sim.model import ScriptedModel
+from opsagent.sim.model_server import ScriptedTransport
 from tests.fakes.notifier import RecordingNotifier
 from tests.scenarios.script import Act, Ending, Scenario, Seen
 
@@ -52,9 +55,12 @@ class Stage:
 class Player:
     """Plays one scenario to its end and remembers what happened."""
 
-    def __init__(self, scenario: Scenario, stage: Stage, state: Path) -> None:
+    def __init__(
+        self, scenario: Scenario, stage: Stage, state: Path, model: ScriptedModel | None = None
+    ) -> None:
         self.scenario = scenario
         self.stage = stage
+        self._model = model
         self.seen: list[Seen] = []
         self.answers: list[ApprovalAnswer] = []
         self.plan: Plan | None = None
@@ -99,7 +105,12 @@ class Player:
             verify_window_seconds=20,
             approval_ttl_seconds=self.stage.approval_ttl_seconds,
         )
-        return Settings(state_dir=state, executor=ExecutorSettings(), policy=policy)
+        return Settings(
+            state_dir=state,
+            executor=ExecutorSettings(),
+            policy=policy,
+            model=ModelSettings(url="http://in.this.process/v1", name="scripted"),
+        )
 
     def _world(self) -> World:
         clock = self.stage.clock
@@ -111,6 +122,7 @@ class Player:
             cluster=self.stage.daemon,
             hands=self.stage.executor,
             notifier=self._notifier,
+            model=self._model and ModelClient(ScriptedTransport(self._model), "scripted"),
             is_serving=False,
             listeners=(self._notice,),
         )
