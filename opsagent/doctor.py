@@ -99,7 +99,8 @@ async def examine(config: Path, approvers: Sequence[str], clock: Clock) -> Async
 
 def _local(settings: Settings) -> Iterator[Finding]:
     state = settings.state_dir
-    yield _folder(state)
+    folder = _folder(state)
+    yield folder
     yield _space(state)
     version, is_risky = sqlite_version()
     if is_risky:
@@ -111,7 +112,8 @@ def _local(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("SQLite", Verdict.OK, f"version {version}")
-    yield _files(state)
+    if folder.verdict is not Verdict.FAIL:
+        yield _files(state)
     if settings.webhook is not None:
         yield _webhook(settings.webhook.url, settings.webhook.secret_file)
 
