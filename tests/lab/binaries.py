@@ -25,6 +25,7 @@ PROGRAMS = (
     "kube-controller-manager",
     "kube-scheduler",
     "kubectl",
+    "kubelet",
     "kwok",
     "kwok-stages",
 )

@@ -42,7 +42,7 @@ def api_server(state: Path, port: int, etcd: int) -> Options:
         "advertise-address": "10.255.255.1",  # has to be some other than loopback; nobody connects to it
         "endpoint-reconciler-type": "none",
         "client-ca-file": keys / "ca.crt",
-        "authorization-mode": "RBAC",
+        "authorization-mode": "Node,RBAC",
         "service-account-issuer": "https://kubernetes.default.svc",
         "service-account-signing-key-file": keys / "service-accounts.key",
         "service-account-key-file": keys / "service-accounts.crt",

@@ -19,10 +19,11 @@ _SUBJECTS = {
     "kube-controller-manager": "/CN=system:kube-controller-manager",
     "kube-scheduler": "/CN=system:kube-scheduler",
     "kwok": "/O=system:masters/CN=kwok",
-    "kubelet-client": "/O=system:masters/CN=kubelet-client",
+    "kubelet": "/O=system:nodes/CN=system:node:real-1",  # the node authorizer goes by this name
+    "kubelet-client": "/O=system:masters/CN=kubelet-client",  # who asks kubelets: the API server, Prometheus
     "service-accounts": "/CN=service-accounts",  # signs their tokens; nobody logs in with it
 }
-CLIENTS = ("admin", "kube-controller-manager", "kube-scheduler", "kwok")
+CLIENTS = ("admin", "kube-controller-manager", "kube-scheduler", "kubelet", "kwok")
 
 _CONFIG = """
 [req]

@@ -10,6 +10,8 @@ require (
 	k8s.io/kubernetes v1.37.2
 )
 
+require github.com/Microsoft/hnslib v0.1.3 // indirect
+
 require (
 	cel.dev/expr v0.25.1 // indirect
 	cyphar.com/go-pathrs v0.2.5 // indirect
