@@ -42,6 +42,7 @@ class Cluster:
     def __init__(self, now: dt.datetime, registry: ImageRegistry, seed: str = "sim") -> None:
         self.now = now
         self.answer_delay_seconds = 0.0
+        self.registry = registry
         self.store = ObjectStore(seed)
         self.access = Access(seed)
         self._timers = Timers()

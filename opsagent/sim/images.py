@@ -16,7 +16,8 @@ class ImageBehaviour:
 
     ``exit_code`` None: it runs on; else it exits ``exits_after_seconds`` after its start.
     ``memory_bytes`` is what it needs: above the container's limit it is killed, also after
-    ``exits_after_seconds``. ``ready_after_seconds`` None: its readiness probe never succeeds.
+    ``exits_after_seconds``. ``cpu_cores`` is what it needs; a limit below holds it back.
+    ``ready_after_seconds`` None: its readiness probe never succeeds.
     ``log_lines`` are printed at each start.
     """
 
@@ -25,6 +26,7 @@ class ImageBehaviour:
     exit_code: int | None = None
     exits_after_seconds: float = 2.0
     memory_bytes: int = 48 * MEBIBYTE
+    cpu_cores: float = 0.05
     ready_after_seconds: float | None = 1.0
     log_lines: tuple[str, ...] = ()
 
