@@ -116,6 +116,8 @@ def _local(settings: Settings) -> Iterator[Finding]:
         yield _files(state)
     if settings.webhook is not None:
         yield _webhook(settings.webhook.url, settings.webhook.secret_file)
+    if settings.model is not None and settings.model.api_key_file is not None:
+        yield _model_key(settings.model.api_key_file)
 
 
 def _folder(state: Path) -> Finding:
@@ -170,6 +172,18 @@ def _webhook(url: str, secret_file: Path) -> Finding:
     except Terminal as error:
         return Finding("webhook", Verdict.FAIL, f"{secret_file}: {error}", advice)
     return Finding("webhook", Verdict.OK, "the signing secret is usable")
+
+
+def _model_key(path: Path) -> Finding:
+    try:
+        is_empty = not path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        advice = "write the model server's key into model.api_key_file"
+        return Finding("model", Verdict.FAIL, f"cannot read {path}: {error}", advice)
+    if is_empty:
+        advice = "write the key into it, or leave model.api_key_file out"
+        return Finding("model", Verdict.WARN, f"{path} is empty", advice)
+    return Finding("model", Verdict.OK, "the key file is readable")
 
 
 async def _as(

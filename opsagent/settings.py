@@ -5,11 +5,15 @@ in plain words what is wrong with a file. An unknown key refuses to start: a typ
 default. Secrets come from files, never from the file itself, and never show in a repr.
 """
 
+from collections.abc import Hashable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, TypeGuard, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from opsagent.clients.model_request import WireForm
 from opsagent.guard.policy import Level, Policy, VerifyBounds
@@ -17,6 +21,8 @@ from opsagent.model.plan import ActionType
 from opsagent.model.transcript import Mode
 from opsagent.ports import Terminal
 from opsagent.responder.budget import Budget
+
+LEVELS = "what opsagent may do: observe, suggest, or act after an approval"
 
 
 class _Section(BaseModel):
@@ -26,29 +32,51 @@ class _Section(BaseModel):
 class KubernetesSettings(_Section):
     """Which cluster, as whom. Without ``kubeconfig``: the pod's own service account."""
 
-    kubeconfig: Path | None = None
-    context: str | None = None
-    namespaces: tuple[str, ...] = Field(default=(), description="empty: all namespaces")
+    kubeconfig: Path | None = Field(
+        default=None, description="kubeconfig file; without it the pod's own service account"
+    )
+    context: str | None = Field(
+        default=None, description="context of the kubeconfig; without it its current one"
+    )
+    namespaces: tuple[str, ...] = Field(
+        default=(), description="namespaces to watch; none means all of them"
+    )
 
 
 class ExecutorSettings(_Section):
     """The identity that writes. Without this section opsagent only suggests."""
 
-    kubeconfig: Path | None = None
-    context: str | None = None
+    kubeconfig: Path | None = Field(
+        default=None, description="kubeconfig file; without it the pod's own service account"
+    )
+    context: str | None = Field(
+        default=None, description="context of the kubeconfig; without it its current one"
+    )
 
 
 class PolicySettings(_Section):
     """What may be done. Every default is the tight one."""
 
-    level: Level = Level.SUGGEST
-    namespaces: tuple[str, ...] = Field(default=(), description="where actions may be approved")
-    protected_namespaces: tuple[str, ...] = ()
-    approval_ttl_seconds: int = Field(default=900, ge=1, le=3600)
-    verify_window_seconds: int | None = Field(
-        default=None, ge=10, le=3600, description="overrides the runbook's window"
+    level: Level = Field(default=Level.SUGGEST, description=LEVELS)
+    namespaces: tuple[str, ...] = Field(
+        default=(), description="namespaces in which actions may be approved; none means nowhere"
     )
-    is_frozen: bool = False
+    protected_namespaces: tuple[str, ...] = Field(
+        default=(), description="namespaces that are never touched, whatever else is written here"
+    )
+    approval_ttl_seconds: int = Field(
+        default=900,
+        ge=1,
+        le=3600,
+        description="how long a plan waits for a person; then it expires",
+    )
+    verify_window_seconds: int | None = Field(
+        default=None,
+        ge=10,
+        le=3600,
+        description="how long a change is watched before it counts as verified; overrides the runbook",
+    )
+    is_frozen: bool = Field(default=False, description="a freeze: every action is refused")
     agents: tuple[str, ...] = Field(
         default=(
             "system:serviceaccount:opsagent:opsagent",
@@ -82,8 +110,10 @@ class PolicySettings(_Section):
 class WebhookSettings(_Section):
     """One receiver of signed messages."""
 
-    url: str = Field(pattern=r"^https?://")
-    secret_file: Path
+    url: str = Field(pattern=r"^https?://", description="where messages are posted")
+    secret_file: Path = Field(
+        description="file with the signing secret (Standard Webhooks, base64, may begin with whsec_)"
+    )
 
 
 class ModelSettings(_Section):
@@ -91,15 +121,23 @@ class ModelSettings(_Section):
 
     url: str = Field(pattern=r"^https?://", description="the base that ends in /v1")
     name: str = Field(min_length=1, description="the model's name on its server")
-    api_key_file: Path | None = None
+    api_key_file: Path | None = Field(
+        default=None, description="file with the server's API key, if it wants one"
+    )
     wire: WireForm = Field(
         default=WireForm.TEMPLATE,
         description="how the mode is told: template (SGLang, vLLM), vendor (Moonshot), plain (no modes)",
     )
-    mode: Mode = Mode.THINKING
+    mode: Mode = Field(
+        default=Mode.THINKING, description="how an investigation thinks: thinking or instant"
+    )
     steps_max: int = Field(default=12, ge=1, le=100, description="questions per investigation")
-    input_tokens_max: int = Field(default=300_000, ge=10_000)
-    output_tokens_max: int = Field(default=48_000, ge=1_000)
+    input_tokens_max: int = Field(
+        default=300_000, ge=10_000, description="of all questions of one investigation together"
+    )
+    output_tokens_max: int = Field(
+        default=48_000, ge=1_000, description="of all answers of one investigation together"
+    )
     turn_tokens_max: int = Field(
         default=16_384, ge=256, description="of one answer; a thinking model needs 16K and more"
     )
@@ -124,24 +162,36 @@ class ModelSettings(_Section):
 class ApiSettings(_Section):
     """Where people and the command line reach the daemon. Loopback until there is a login."""
 
-    host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
-    port: int = Field(default=0, ge=0, le=65535, description="0: any free port")
+    host: Literal["127.0.0.1", "::1"] = Field(
+        default="127.0.0.1", description="loopback address to listen on"
+    )
+    port: int = Field(
+        default=0, ge=0, le=65535, description="port to listen on; 0 takes any free one"
+    )
 
 
 class LeaseSettings(_Section):
     """The Lease that makes one replica the active one."""
 
-    namespace: str = "opsagent"
-    name: str = "opsagent"
+    namespace: str = Field(
+        default="opsagent", description="namespace of the Lease, which is also opsagent's own"
+    )
+    name: str = Field(default="opsagent", description="name of the Lease; one for each cluster")
 
 
 class Settings(_Section):
     """The whole configuration."""
 
-    cluster: str = "default"
-    state_dir: Path = Path("state")
-    log_format: Literal["json", "console"] = "json"
-    retention_days: int = Field(default=7, ge=1, le=90)
+    cluster: str = Field(default="default", description="what people call this cluster")
+    state_dir: Path = Field(
+        default=Path("state"), description="folder of the daemon's state, its user's alone"
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="how the log on stderr is written"
+    )
+    retention_days: int = Field(
+        default=7, ge=1, le=90, description="how long observations are kept; conclusions stay"
+    )
     kubernetes: KubernetesSettings = KubernetesSettings()
     executor: ExecutorSettings | None = None
     policy: PolicySettings = PolicySettings()
@@ -157,6 +207,38 @@ class Settings(_Section):
         return self
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error: one of the two would be lost in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        """Build a mapping, or say which key stands twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {name} stands twice", problem_mark=key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def keys(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every key that is no section, dotted, in the order of the file, with what it may be."""
+    for name, field in section.model_fields.items():
+        inner = [
+            kind for kind in (field.annotation, *get_args(field.annotation)) if _is_section(kind)
+        ]
+        if inner:
+            yield from keys(inner[0], f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
 def load(path: Path) -> Settings:
     """Read and check ``path``. Relative paths in it are taken from its folder.
 
@@ -164,7 +246,8 @@ def load(path: Path) -> Settings:
         Terminal: unreadable, no YAML, an unknown key or a bad value; one line a fault.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        with path.open(encoding="utf-8") as file:
+            tree = yaml.load(file, _Loader) or {}  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise Terminal(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -172,12 +255,21 @@ def load(path: Path) -> Settings:
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
-        faults = "\n".join(
-            f"  {'.'.join(str(part) for part in fault['loc']) or '(whole file)'}: {fault['msg']}"
-            for fault in error.errors()
-        )
+        faults = "\n".join(f"  {_fault(fault)}" for fault in error.errors())
         raise Terminal(f"{path}: {error.error_count()} fault(s)\n{faults}") from error
     return _rooted(settings, path.resolve().parent)
+
+
+def _fault(fault: ErrorDetails) -> str:
+    """Return one fault as ``key: what is wrong``, with the key that was perhaps meant."""
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] != "extra_forbidden":
+        is_no_mapping = fault["type"] == "model_type"
+        said = "must hold keys and values" if is_no_mapping else fault["msg"]
+        return f"{place or '(whole file)'}: {said}"
+    known = {key.rpartition(".")[0] for key, _ in keys()} | {key for key, _ in keys()}
+    meant = get_close_matches(place, known - {""}, n=1)
+    return f"{place}: unknown key" + (f"; did you mean {meant[0]}?" if meant else "")
 
 
 def _rooted(settings: Settings, folder: Path) -> Settings:

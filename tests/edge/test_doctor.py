@@ -151,6 +151,20 @@ async def test_the_webhook_secret_is_tried(secret: bytes | None, text: str, tmp_
     assert text in found["webhook"].text
 
 
+@pytest.mark.parametrize(
+    ("content", "verdict"), [(None, FAIL), (b"\xff", FAIL), (b" \n", WARN), (b"key", OK)]
+)
+async def test_the_model_s_key_file_is_read(
+    content: bytes | None, verdict: Verdict, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    async with served_shop(tmp_path) as served:
+        model = {"url": "http://127.0.0.1:1/v1", "name": "any", "api_key_file": "key"}
+        found = await findings(served.write_config(model=model, executor=None, policy=None))
+    assert found["model"].verdict is verdict
+
+
 async def test_an_unreadable_kubeconfig_leaves_out_what_rests_on_it(tmp_path: Path) -> None:
     async with served_shop(tmp_path) as served:
         config = served.write_config(kubernetes={"kubeconfig": "gone"})
