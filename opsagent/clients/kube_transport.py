@@ -8,28 +8,32 @@ API classes are never touched: one instance costs about 100 MiB. Three of its ha
   JSON body is decoded first. What the server receives is the same JSON value, not the same bytes.
 * ``rest.request`` turns a JSON patch whose body is no list into a strategic merge patch, another
   operation altogether. Such a body is refused here, before it is sent.
-* a token is refreshed by a hook only in a pod; with a kubeconfig we hang in our own hook.
+* a token is refreshed by a hook only in a pod; with a kubeconfig we hang in our own
+  (``kube_credentials``).
 
 Importing the client takes about a second of CPU and 50 MiB, so it happens in :func:`connect`, not
 when this module is imported. Neither method judges an HTTP status: callers do (``kube_status``).
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
-import yaml
 
 import opsagent
+from opsagent.clients.kube_credentials import (
+    FIXED,
+    Credentials,
+    KubeconfigIdentity,
+    load_incluster,
+)
 from opsagent.ports import KubeAnswer, Terminal, Transient
 
 if TYPE_CHECKING:  # the real import is late, see above
     from kubernetes.aio.client.api_client import ApiClient
-    from kubernetes.aio.client.configuration import Configuration
 
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
@@ -42,18 +46,12 @@ JSON_PATCH = "application/json-patch+json"
 _TROUBLE = (aiohttp.ClientError, OSError, TimeoutError)  # ssl.SSLError is an OSError
 
 
-class _Loader(Protocol):
-    """What we use of the client's ``KubeConfigLoader``, which is untyped."""
-
-    async def load_and_set(self, configuration: "Configuration") -> None: ...
-
-
 class ApiTransport:
     """``ports.KubeTransport`` to the API server at ``host`` over an authenticated ``ApiClient``.
 
     ``host`` is for messages only. Time-outs: a request ``request_seconds`` in all; a stream 10 s to
     connect, then ``idle_seconds`` between two chunks. An answer above ``answer_bytes_max`` is cut off.
-    ``credential_errors`` are what the client raises when it cannot read its credentials again.
+    ``credentials``: how to have them read again, and what may be raised then.
     """
 
     def __init__(
@@ -61,7 +59,7 @@ class ApiTransport:
         api: "ApiClient",
         host: str,
         *,
-        credential_errors: tuple[type[Exception], ...] = (),
+        credentials: Credentials = FIXED,
         request_seconds: float = REQUEST_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
         answer_bytes_max: int = ANSWER_BYTES_MAX,
@@ -75,8 +73,8 @@ class ApiTransport:
             total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds
         )
         self._answer_bytes_max = answer_bytes_max
-        # A token file in the middle of its rotation is readable a moment later.
-        self._trouble: tuple[type[Exception], ...] = (*_TROUBLE, *credential_errors)
+        self._credentials = credentials
+        self._trouble: tuple[type[Exception], ...] = (*_TROUBLE, *credentials.errors)
 
     async def request(
         self,
@@ -158,6 +156,8 @@ class ApiTransport:
         )
         answer = await self.api.call_api(*request, _request_timeout=timeout)
         response: aiohttp.ClientResponse = answer.response
+        if response.status == 401:  # noqa: PLR2004 - HTTP
+            self._credentials.expire()
         return response
 
     @contextmanager
@@ -197,7 +197,7 @@ async def connect(
 
     Without a file: as the service account of the pod we run in. Without a context: the file's
     current one. The file is only read, never written back. Does not speak to the server yet.
-    Credentials are read again when ``credential_seconds`` have passed.
+    Credentials are read again when ``credential_seconds`` have passed or the server refuses them.
 
     Raises:
         Terminal: no usable credentials; the message names the path and what to do.
@@ -208,80 +208,20 @@ async def connect(
     from kubernetes.aio.config.config_exception import ConfigException  # noqa: PLC0415 - see above
 
     configuration = Configuration(host="")
+    # A file in the middle of its rotation is readable a moment later.
+    errors = (ConfigException, Terminal)
     if kubeconfig is None:
-        _load_incluster(configuration)
+        load_incluster(configuration)
+        credentials = Credentials(errors)
     else:
-        loader = await _load_kubeconfig(configuration, kubeconfig, context)
-        hook = _refresh_hook(loader.load_and_set, credential_seconds)
-        configuration.refresh_api_key_hook = hook  # type: ignore[assignment] # declared as plain None
+        identity = KubeconfigIdentity(kubeconfig, context, credential_seconds)
+        await identity.load(configuration)
+        configuration.refresh_api_key_hook = identity.refresh  # type: ignore[assignment] # declared as plain None
+        credentials = Credentials(errors, identity.expire)
     try:
         api = ApiClient(configuration=configuration)
     except (OSError, ValueError) as error:
         where = kubeconfig or "the pod's service account"
         raise Terminal(f"TLS material of {where} is not usable: {error}") from error
     api.user_agent = f"opsagent/{opsagent.__version__}"
-    return ApiTransport(api, configuration.host, credential_errors=(ConfigException,))
-
-
-def _load_incluster(configuration: "Configuration") -> None:
-    from kubernetes.aio.config.config_exception import ConfigException  # noqa: PLC0415 - see connect
-    from kubernetes.aio.config.incluster_config import load_incluster_config  # noqa: PLC0415
-
-    load: Callable[..., None] = load_incluster_config  # untyped
-    try:
-        load(client_configuration=configuration)
-    except (ConfigException, OSError) as error:
-        raise Terminal(
-            f"no kubeconfig is configured and this is not a pod ({error}); set kubernetes.kubeconfig or --kubeconfig"
-        ) from error
-
-
-async def _load_kubeconfig(
-    configuration: "Configuration", path: Path, context: str | None
-) -> _Loader:
-    from kubernetes.aio.config.config_exception import ConfigException  # noqa: PLC0415 - see connect
-    from kubernetes.aio.config.kube_config import KubeConfigLoader  # noqa: PLC0415
-
-    loader_of: Callable[..., _Loader] = KubeConfigLoader  # untyped
-    content = _read_kubeconfig(path)
-    try:
-        loader = loader_of(
-            config_dict=content, active_context=context, config_base_path=str(path.parent)
-        )
-        await loader.load_and_set(configuration)
-    except (ConfigException, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        # The loader follows whatever the file holds; a wrong type in it surfaces as any of these.
-        raise Terminal(f"kubeconfig {path} is not usable: {error}; check the file") from error
-    if not configuration.host:
-        raise Terminal(f"kubeconfig {path} names no server for its cluster; check the file")
-    return loader
-
-
-def _read_kubeconfig(path: Path) -> dict[str, object]:
-    try:
-        content = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise Terminal(
-            f"kubeconfig {path} cannot be read: {error.strerror}; check kubernetes.kubeconfig or --kubeconfig"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Terminal(f"kubeconfig {path} is not YAML; check the file") from error
-    if not isinstance(content, dict):
-        raise Terminal(f"kubeconfig {path} is not a mapping; check the file")
-    return content
-
-
-def _refresh_hook(
-    load: Callable[["Configuration"], Awaitable[None]], period_seconds: float
-) -> Callable[["Configuration"], Awaitable[None]]:
-    """Return a hook that reads credentials again, at most once a period; exec plugins cache by expiry."""
-    due = asyncio.get_running_loop().time() + period_seconds
-
-    async def refresh(configuration: "Configuration") -> None:
-        nonlocal due
-        now = asyncio.get_running_loop().time()
-        if now >= due:
-            due = now + period_seconds  # first, so that parallel requests do not all do it
-            await load(configuration)
-
-    return refresh
+    return ApiTransport(api, configuration.host, credentials=credentials)

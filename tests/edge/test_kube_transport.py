@@ -211,6 +211,39 @@ async def test_a_rotated_token_file_is_read_again(tmp_path: Path):
     ]
 
 
+async def test_a_token_that_was_replaced_in_the_file_is_seen_after_a_while(tmp_path: Path):
+    async with serve(ok) as server:
+        path = kubeconfig(tmp_path, server.url, {"token": "old"})
+        transport = await connect(path, credential_seconds=0.0)
+        await transport.request("GET", "/one")
+        path.write_text("half a fi: [")
+        with pytest.raises(Transient, match="not YAML"):
+            await transport.request("GET", "/two")
+        kubeconfig(tmp_path, server.url, {"token": "new"})
+        await transport.request("GET", "/three")
+        await transport.aclose()
+    assert [each.headers["authorization"] for each in server.requests] == [
+        "Bearer old",
+        "Bearer new",
+    ]
+
+
+async def test_a_refused_token_is_read_again_at_once(tmp_path: Path):
+    async def only_new(request: Request) -> Reply:
+        return Reply(200 if request.headers["authorization"] == "Bearer new" else 401)
+
+    async with serve(only_new) as server:
+        path = kubeconfig(tmp_path, server.url, {"token": "old"})
+        transport = await connect(path, credential_seconds=3600.0)
+        kubeconfig(tmp_path, server.url, {"token": "new"})
+        statuses = [(await transport.request("GET", "/api")).status for _ in range(2)]
+        path = kubeconfig(tmp_path, server.url, {"token": "newer"})
+        async with transport.stream("/api") as (status, _):
+            statuses.append(status)
+        await transport.aclose()
+    assert statuses == [401, 200, 200]
+
+
 def with_cluster(cluster: str) -> str:
     return f"""
 current-context: lab
