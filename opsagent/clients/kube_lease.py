@@ -41,6 +41,8 @@ RENEW_DEADLINE_SECONDS = 20.0
 RETRY_SECONDS = 2.0
 RELEASE_SECONDS = 5.0
 JITTER = 0.2  # waits vary by this share, so that replicas do not ask in step
+_PASSING = (Transient, Conflict)
+_REFUSALS = (*_PASSING, Forbidden, NotFound, Terminal)
 _log = structlog.get_logger(__name__)
 
 
@@ -91,6 +93,7 @@ class KubeLease:
         self._held: _Lease | None = None
         self._renewed_at = 0.0
         self._seen: tuple[_Spec, float] | None = None
+        self._waits_out: tuple[type[Exception], ...] = _PASSING
 
     @property
     def is_leader(self) -> bool:
@@ -106,12 +109,14 @@ class KubeLease:
         """Wait for the Lease, lead, and begin again when it is lost; until cancelled or ``lead`` returns.
 
         Raises:
-            Forbidden, NotFound, Terminal: the Lease cannot be used at all (no right, no namespace).
+            Forbidden, NotFound, Terminal: the Lease cannot be used at all (no right, no namespace). Only
+                before the first term: who has led once waits for a revoked token or right to come back.
             Whatever ``lead`` raised; the Lease has been released.
         """
         is_over = False
         while not is_over:
             await self._acquire()
+            self._waits_out = _REFUSALS
             _log.info("lease.acquired", lease=self._name, transitions=self.transitions)
             try:
                 is_over = await self._lead_while_held(lead)
@@ -129,7 +134,7 @@ class KubeLease:
                 await self._write(self._claimed(_Lease({"name": self._name})), is_new=True)
             elif self._may_take(lease.spec):
                 await self._write(self._claimed(lease))
-        except (Transient, Conflict) as error:
+        except self._waits_out as error:
             _log.warning("lease.not_acquired", lease=self._name, reason=str(error))
         return self._held is not None
 
@@ -183,7 +188,7 @@ class KubeLease:
             except TimeoutError:
                 self._held = None
                 raise _Lost from None
-            except (Transient, Conflict, NotFound, Forbidden, Terminal) as error:
+            except _REFUSALS as error:
                 _log.warning("lease.not_renewed", lease=self._name, reason=str(error))
                 wait = RETRY_SECONDS
 
@@ -210,7 +215,7 @@ class KubeLease:
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._put(held)
-        except (Transient, Conflict, Forbidden, NotFound, Terminal, TimeoutError) as error:
+        except (*_REFUSALS, TimeoutError) as error:
             _log.warning("lease.not_released", lease=self._name, reason=str(error))
 
     async def _read(self) -> _Lease | None:

@@ -292,6 +292,24 @@ def test_without_the_right_to_the_lease_it_says_so():
         virtual_time.run(scenario(404))  # of the POST: the namespace is missing
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 422])
+def test_who_has_led_outlives_a_revoked_right(status: int):
+    async def scenario() -> None:
+        server, work = LeaseServer(), Work()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(candidate(server, "a").run(work.lead))
+            await asyncio.sleep(60)
+            server.status = status
+            await asyncio.sleep(600)
+            assert [len(span) for span in work.spans] == [2]  # its one term is over
+            server.status = None
+            await asyncio.sleep(10)
+            assert [len(span) for span in work.spans] == [2, 1]
+            running.cancel()
+
+    virtual_time.run(scenario())
+
+
 def test_a_server_in_trouble_at_the_start_is_waited_for():
     async def scenario() -> None:
         server, work = LeaseServer(), Work()
