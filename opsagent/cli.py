@@ -7,7 +7,7 @@ Imports stand inside the commands, so that ``--help`` answers at once.
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -60,12 +60,17 @@ class Fault(StrEnum):
 
 
 def main() -> None:
-    """Run the command line; a known trouble becomes one message and its exit code."""
+    """Run the command line."""
+    sys.exit(outcome(app))
+
+
+def outcome(command: Callable[[], object]) -> Exit:
+    """Run ``command`` and return its exit code; a known trouble becomes one message on stderr."""
     from opsagent.ports import Forbidden, Terminal, Transient
 
     code = Exit.DONE
     try:
-        app()
+        command()
     except* (Terminal, Transient) as errors:
         code = _say_why(errors, Exit.FAILED)
     except* Forbidden as errors:
@@ -74,7 +79,7 @@ def main() -> None:
         code = _say_why(errors, Exit.TOO_LATE)
     except* KeyboardInterrupt:
         code = Exit.INTERRUPTED
-    sys.exit(code)
+    return code
 
 
 def _say_why(errors: BaseException, code: Exit) -> Exit:

@@ -242,7 +242,7 @@ class _Play:
         except TimeoutError:
             incident = self._narrator.incident
             waited_for = incident.waiting_for if incident else "an incident"
-            raise Terminal(
+            raise TimeoutError(
                 f"the demo ended after {LIMIT}: it still waited for {waited_for}"
             ) from None
 

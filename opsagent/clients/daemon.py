@@ -99,7 +99,7 @@ def read_address(state: Path) -> DaemonAddress:
 class DaemonClient:
     """What a daemon answers, as JSON trees. Use it through :func:`connect`.
 
-    Raises (all methods): Terminal, Transient, Forbidden, each with what to do.
+    Raises (all methods): Terminal, Transient, Forbidden, TimeoutError, each with what to do.
     """
 
     def __init__(self, http: httpx2.Client, url: str) -> None:
@@ -145,6 +145,10 @@ class DaemonClient:
         except httpx2.ConnectError as error:
             raise Terminal(
                 f"nothing answers at {self._url}: the daemon has stopped; start it again"
+            ) from error
+        except httpx2.TimeoutException as error:
+            raise TimeoutError(
+                f"the daemon at {self._url} did not answer within {TIMEOUT_SECONDS:.0f} s; see its log"
             ) from error
         except httpx2.TransportError as error:
             raise Transient(
