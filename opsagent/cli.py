@@ -114,6 +114,10 @@ def demo(  # noqa: PLR0913 - one argument for each option
             "--open/--no-open", help="Open the page in a browser; done unless nobody is asked here."
         ),
     ] = None,
+    stay: Annotated[
+        bool,
+        typer.Option("--stay", help="Keep the page up at the end; a terminal is asked anyway."),
+    ] = False,
     speed: Annotated[float, typer.Option(min=0.1, max=100, help="How fast time passes.")] = 8.0,
     state: Annotated[
         Path | None, typer.Option(help="Keep the state here instead of a temporary folder.")
@@ -122,12 +126,14 @@ def demo(  # noqa: PLR0913 - one argument for each option
     """Show the whole way on a cluster in a box: a bad rollout, found, approved, undone, verified."""
     from opsagent.demo import Demo, run_demo
 
+    is_asking = not (approve or headless or as_json)
     wish = Demo(
         fault=fault.value,
         is_approving=approve,
         is_headless=headless,
         is_json=as_json,
-        is_opening=not (approve or headless or as_json) if browser is None else browser,
+        is_opening=is_asking if browser is None else browser,
+        is_staying=stay or is_asking,
         speed=speed,
         state_dir=state,
     )

@@ -8,6 +8,7 @@ breaks the shop with one bad rollout, waits for a person on the terminal, on the
 
 import asyncio
 import base64
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -34,6 +35,7 @@ from opsagent.notify.webhook import WebhookNotifier
 from opsagent.ports import Terminal
 from opsagent.runtime.clock import SystemClock
 from opsagent.runtime.ids import SecureIds
+from opsagent.runtime.keyboard import typed
 from opsagent.runtime.loops import FollowingClock, ScaledLoop
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
@@ -88,6 +90,7 @@ class Demo:
     is_headless: bool = False
     is_json: bool = False
     is_opening: bool = False
+    is_staying: bool = False
     speed: float = 8.0
     state_dir: Path | None = None
 
@@ -189,9 +192,10 @@ class _Play:
                 )
                 report = await daemon.report()
                 incident = await self._story(report)
+                self._sum_up(incident)
+                await self._stay()
                 for task in tasks:
                     task.cancel()
-        self._sum_up(incident)
         return 0 if _is_verified(incident) else EXIT_DENIED
 
     def _world(self, notifier: WebhookNotifier) -> World:
@@ -240,8 +244,8 @@ class _Play:
                     await self._decide(report, incident, token_file)
                 return await self._narrator.until(_is_over)
         except TimeoutError:
-            incident = self._narrator.incident
-            waited_for = incident.waiting_for if incident else "an incident"
+            last = self._narrator.incident
+            waited_for = last.waiting_for if last else "an incident"
             raise TimeoutError(
                 f"the demo ended after {LIMIT}: it still waited for {waited_for}"
             ) from None
@@ -295,24 +299,26 @@ class _Play:
     async def _ask(self, incident: Incident) -> ApprovalVerdict | None:
         """Ask on the terminal without stopping the world; None if somebody decided elsewhere."""
         self._say(f"Approve for {safe(str(incident.entity))}, as alice? [y/N] ")
-        loop, terminal = asyncio.get_running_loop(), sys.stdin.fileno()
-        is_typed = False
-
-        def notice() -> None:
-            nonlocal is_typed
-            is_typed = True
-            loop.remove_reader(terminal)
-            self._narrator.news.set()
-
-        loop.add_reader(terminal, notice)
-        try:
-            await self._narrator.until(lambda incident: is_typed or _is_decided(incident))
-        finally:
-            loop.remove_reader(terminal)
-        if not is_typed:
-            return None
+        with typed(self._narrator.news) as is_typed:
+            await self._narrator.until(lambda incident: is_typed() or _is_decided(incident))
+            if not is_typed():
+                return None
         is_yes = sys.stdin.readline().strip().lower() in ("y", "yes")
         return ApprovalVerdict.APPROVE if is_yes else ApprovalVerdict.DENY
+
+    async def _stay(self) -> None:
+        """Keep the page up for who looks at it: until Enter on a terminal, else until interrupted."""
+        if not self._demo.is_staying:
+            return
+        entered = asyncio.Event()
+        is_terminal = not self._demo.is_headless and sys.stdin.isatty()
+        self._tell("stay", f"the page stays up until {'Enter' if is_terminal else 'Ctrl-C'}")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LIMIT.total_seconds()):
+                with typed(entered) if is_terminal else contextlib.nullcontext():
+                    await entered.wait()
+                if is_terminal:
+                    sys.stdin.readline()  # or the shell would run what was typed
 
     def _tell(self, step: str, text: str) -> None:
         now = self._clock.now()

@@ -41,6 +41,7 @@ from opsagent.model.plan import PlanRecord, PlanState
 INCIDENTS_MAX = 50  # on one page
 TIMELINE_MAX = 60
 EVIDENCE_MAX = 10
+EVIDENCE_OPEN = 3  # the others are folded
 TELEMETRY_BYTES_MAX = 400  # of one piece, as HTML spends them
 ROW_BYTES_MAX = 64 * 1024
 STREAMS_MAX = 16  # of news; a tab that is not looked at has none
@@ -167,12 +168,14 @@ class _Pages:
         incident = await self._view.incident(incident_id)
         if incident is None:
             raise HTTPException(404, "There is no such incident.")
+        plans = tuple(reversed(await self._view.plans(incident_id)))
         return await self._page(
             request,
             "incident.html",
             news=news,
             incident=incident,
-            plans=tuple(reversed(await self._view.plans(incident_id))),
+            plans=plans,
+            incident_waits=any(each.state is PlanState.PENDING for each in plans),
             phases=shown.phases(incident.timeline[-TIMELINE_MAX:]),
             lines_left_out=max(0, len(incident.timeline) - TIMELINE_MAX),
         )
@@ -338,6 +341,7 @@ def _templates(versions: dict[str, str]) -> Environment:
     environment.globals.update(
         {
             "EVIDENCE_MAX": EVIDENCE_MAX,
+            "EVIDENCE_OPEN": EVIDENCE_OPEN,
             "ROW_BYTES_MAX": ROW_BYTES_MAX,
             "TELEMETRY_BYTES_MAX": TELEMETRY_BYTES_MAX,
             "versions": versions,

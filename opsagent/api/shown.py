@@ -64,9 +64,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The daemon in words. ``limits`` are what makes the sentence less than certain; ``facts`` are name and value."""
+    """The daemon in words: is something wrong, and how well would it be seen.
+
+    ``limits`` are what makes the sentence less than certain; ``facts`` are name and value.
+    """
 
     sentence: str
+    sight: str
     limits: tuple[str, ...]
     sources: tuple[Source, ...]
     facts: tuple[tuple[str, str], ...]
@@ -90,7 +94,8 @@ def overview(
         *(f"{each.kind}: {each.trouble}" for each in sources if each.trouble),
     )
     return Overview(
-        sentence=_sentence(incidents, approvals_waiting, sources, has_limits=bool(limits)),
+        sentence=_sentence(incidents, approvals_waiting, has_limits=bool(limits)),
+        sight=_sight(sources),
         limits=limits,
         sources=sources,
         facts=tuple(_facts(status)),
@@ -102,27 +107,28 @@ def is_open(incident: Incident) -> bool:
     return incident.state not in OVER
 
 
-def _sentence(
-    incidents: Sequence[Incident],
-    approvals_waiting: int,
-    sources: Sequence[Source],
-    *,
-    has_limits: bool,
-) -> str:
+def _sentence(incidents: Sequence[Incident], approvals_waiting: int, *, has_limits: bool) -> str:
+    critical = sum(each.severity is Severity.CRITICAL for each in incidents)
     waiting = f" {_plans(approvals_waiting)} for a decision." if approvals_waiting else ""
-    if incidents:
-        critical = sum(each.severity is Severity.CRITICAL for each in incidents)
-        how_bad = f", {critical} of them critical" if critical else ""
-        verb = "is" if len(incidents) == 1 else "are"
-        if len(incidents) == 1 and critical:
-            how_bad = ", and it is critical"
-        return f"{count(len(incidents), 'incident')} {verb} open{how_bad}.{waiting}"
-    if has_limits:
-        return f"No incident is open, but what I see is limited.{waiting}"
-    longest = max((each.lag for each in sources if each.lag is not None), default=dt.timedelta())
+    match len(incidents):
+        case 0 if has_limits:
+            return f"No incident is open, but what I see is limited.{waiting}"
+        case 0:
+            return f"Nothing is wrong.{waiting}"
+        case 1:
+            return f"1 incident is open{', and it is critical' if critical else ''}.{waiting}"
+        case number:
+            how_bad = f", {critical} of them critical" if critical else ""
+            return f"{number} incidents are open{how_bad}.{waiting}"
+
+
+def _sight(sources: Sequence[Source]) -> str:
+    lags = [each.lag for each in sources if each.lag is not None]
+    if not lags:
+        return "Nothing is watched yet."
+    kinds = count(len(sources), "kind")
     return (
-        f"Nothing is wrong: {count(len(sources), 'kind')} of objects are watched, "
-        f"the last news of each is at most {span(longest)} old.{waiting}"
+        f"{kinds} of objects are watched; the last news of each is at most {span(max(lags))} old."
     )
 
 
