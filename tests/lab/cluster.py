@@ -22,15 +22,16 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.lab import options, pki
 from tests.lab.binaries import ensure_binaries
-from tests.lab.options import MANIFESTS
+from tests.lab.options import MANIFESTS, Options
 from tests.lab.programs import (
     LabError,
     Process,
+    command_line,
     free_ports,
     is_alive,
     rss_mebibytes,
@@ -43,6 +44,7 @@ from tests.lab.stages import kwok_stages
 STATE = Path(__file__).parents[2] / ".lab"
 START_SECONDS = 60.0  # 5 s were measured on 2 idle cores
 NODES = 3
+NO_OPTIONS: Mapping[str, Options] = {}
 IDENTITIES = {  # service accounts of manifests/identities.yaml: name -> namespace
     "opsagent": "opsagent",
     "opsagent-executor": "opsagent",
@@ -64,6 +66,11 @@ class Cluster:
     def audit_log(self) -> Path:
         """The API server's audit log."""
         return self.state / "logs" / "audit.log"
+
+    def process(self, name: str) -> Process:
+        """Return one of the programs."""
+        (found,) = (each for each in self.processes if each.name == name)
+        return found
 
     def kubeconfig(self, name: str = "admin") -> Path:
         """Return the kubeconfig of ``admin`` or of one of IDENTITIES."""
@@ -110,10 +117,13 @@ class Cluster:
         self.kubectl("wait", "-n", name, "--for=create", "serviceaccount/default", "--timeout=30s")
 
 
-def up(state: Path, binaries: Path | None = None) -> Cluster:
+def up(
+    state: Path, binaries: Path | None = None, more: Mapping[str, Options] = NO_OPTIONS
+) -> Cluster:
     """Build what is missing and start a cluster in ``state``, which is emptied first.
 
-    ``binaries`` is the folder of the programs, None for our own build.
+    ``binaries`` is the folder of the programs, None for our own build. ``more``: program -> options
+    beside our own, or instead of them.
 
     Raises:
         LabError: it cannot be built, or did not come up; nothing is left running then.
@@ -122,7 +132,7 @@ def up(state: Path, binaries: Path | None = None) -> Cluster:
     _empty(state)
     processes: list[Process] = []
     try:
-        cluster = _start(state, binaries, processes)
+        cluster = _start(state, binaries, processes, more)
         _furnish(cluster)
     except BaseException:  # also an impatient Ctrl-C must leave nothing behind
         stop(reversed(processes))
@@ -148,6 +158,29 @@ def down(state: Path) -> None:
         (state / "lab.json").unlink()
 
 
+def restart(state: Path, name: str) -> Cluster:
+    """Kill one program and start it as it was; return the cluster as it is now. Does not wait until it serves."""
+    cluster = load(state)
+    assert cluster, f"there is no lab in {state}"
+    old = cluster.process(name)
+    argv = command_line(old)
+    stop([old])
+    new = start(name, argv, home=state, log=Path(old.log))
+    processes = tuple(new if each is old else each for each in cluster.processes)
+    cluster = replace(cluster, processes=processes)
+    _save(cluster)
+    return cluster
+
+
+def wait_until_ready(cluster: Cluster) -> None:
+    """Wait until the API server serves and reaches etcd.
+
+    Raises:
+        LabError: it did not in time, or a program has ended.
+    """
+    _wait_ready(cluster.server, "/readyz", cluster.state / "pki", cluster.processes)
+
+
 def _empty(state: Path) -> None:
     """Stop what runs in ``state`` and clear it; a folder that no lab wrote is refused."""
     down(state)
@@ -167,7 +200,9 @@ def _save(cluster: Cluster) -> None:
     (cluster.state / "lab.json").write_text(json.dumps(saved, indent=1))
 
 
-def _start(state: Path, binaries: Path, processes: list[Process]) -> Cluster:
+def _start(
+    state: Path, binaries: Path, processes: list[Process], more: Mapping[str, Options]
+) -> Cluster:
     """Start the programs in the order of their needs, noting each in ``processes``."""
     api, etcd, peer, manager, scheduler, kubelet = free_ports(6)
     server = f"https://127.0.0.1:{api}"
@@ -178,7 +213,8 @@ def _start(state: Path, binaries: Path, processes: list[Process]) -> Cluster:
         path = state / "kubeconfig" / name
         pki.write_kubeconfig(path, server=server, authority=keys / "ca.crt", user=user)
 
-    def run(name: str, flags: Mapping[str, object]) -> None:
+    def run(name: str, flags: Options) -> None:
+        flags |= more.get(name, {})
         argv = [str(binaries / name), *(f"--{flag}={value}" for flag, value in flags.items())]
         processes.append(start(name, argv, home=state, log=state / "logs" / f"{name}.log"))
         _save(Cluster(state, binaries, server, tuple(processes)))

@@ -67,6 +67,13 @@ def is_alive(process: Process) -> bool:
     return bool(fields) and fields[0] != "Z" and int(fields[19]) == process.began
 
 
+def command_line(process: Process) -> list[str]:
+    """Return the program and its options, as it was started; empty if it has ended."""
+    if not is_alive(process):
+        return []
+    return Path(f"/proc/{process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+
+
 def rss_mebibytes(process: Process) -> int:
     """Return the resident memory of a process, 0 if it has ended."""
     pages = int(_stat(process.pid)[21]) if is_alive(process) else 0

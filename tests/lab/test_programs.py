@@ -10,6 +10,7 @@ import pytest
 from tests.lab.programs import (
     LabError,
     Process,
+    command_line,
     free_ports,
     is_alive,
     rss_mebibytes,
@@ -33,6 +34,13 @@ def test_a_program_runs_until_it_is_stopped(tmp_path: Path):
     stop([process])
     assert not is_alive(process)
     assert rss_mebibytes(process) == 0
+
+
+def test_its_command_line_can_be_read_while_it_runs(tmp_path: Path):
+    process = python(tmp_path, SLEEPER)
+    assert command_line(process) == [sys.executable, "-c", SLEEPER]
+    stop([process])
+    assert command_line(process) == []
 
 
 def test_stopping_twice_is_fine(tmp_path: Path):
