@@ -143,14 +143,16 @@ def demo(  # noqa: PLR0913 - one argument for each option
 @app.command()
 def run(config: ConfigFile) -> None:
     """Run the daemon until it is told to stop."""
-    from opsagent.app import run_daemon
     from opsagent.settings import load
+
+    settings = load(config)  # before the rest is loaded: a fault in it is told at once
+    from opsagent.app import run_daemon
 
     def announce(link: str) -> None:
         typer.echo(f"The page, for the first browser that opens this link: {link}")
 
     # Only to a person: what goes into a file or a collector of logs would let its readers in.
-    run_daemon(load(config), announce if sys.stdout.isatty() else None)
+    run_daemon(settings, announce if sys.stdout.isatty() else None)
 
 
 @app.command("open")

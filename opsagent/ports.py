@@ -302,6 +302,11 @@ class Leadership(Protocol):
         """Whether the Lease is held now."""
         ...
 
+    @property
+    def problem(self) -> str:
+        """Why nobody knows who holds it; empty while the Lease can be read and written."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -94,11 +94,17 @@ class KubeLease:
         self._renewed_at = 0.0
         self._seen: tuple[_Spec, float] | None = None
         self._waits_out: tuple[type[Exception], ...] = _PASSING
+        self._problem = ""
 
     @property
     def is_leader(self) -> bool:
         """Whether the Lease is held now and was renewed in time."""
         return self._held is not None and _now() < self._renewed_at + RENEW_DEADLINE_SECONDS
+
+    @property
+    def problem(self) -> str:
+        """Why the Lease could not be read or written when it was last tried; empty if it could."""
+        return self._problem
 
     @property
     def transitions(self) -> int:
@@ -134,8 +140,13 @@ class KubeLease:
                 await self._write(self._claimed(_Lease({"name": self._name})), is_new=True)
             elif self._may_take(lease.spec):
                 await self._write(self._claimed(lease))
+            self._problem = ""
         except self._waits_out as error:
-            _log.warning("lease.not_acquired", lease=self._name, reason=str(error))
+            # A conflict is no problem: somebody else was quicker.
+            problem = "" if isinstance(error, Conflict) else str(error)
+            if problem != self._problem or not problem:  # it is tried every two seconds
+                _log.warning("lease.not_acquired", lease=self._name, reason=str(error))
+            self._problem = problem
         return self._held is not None
 
     def _may_take(self, spec: _Spec) -> bool:

@@ -100,7 +100,8 @@ class Report:
     def unready(self) -> Sequence[str]:
         """Return why the daemon cannot do its work now; a healthy stand-by is ready."""
         if not self._leadership.is_leader:
-            return ()
+            problem = self._leadership.problem
+            return (f"the cluster cannot be asked who is the leader: {problem}",) if problem else ()
         if self.term is None or not self.term.pipeline.is_synced:
             return ("the first full list of the cluster is not complete",)
         return ()

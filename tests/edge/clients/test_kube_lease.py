@@ -349,3 +349,23 @@ def test_a_name_that_is_none_is_refused():
             clock=LoopClock(),
             chance=MiddleChance(),
         )
+
+
+def test_a_server_that_is_away_is_a_problem_until_it_is_back():
+    async def scenario() -> None:
+        server = LeaseServer()
+        server.is_down = True
+        lease = candidate(server, "a")
+        assert lease.problem == ""
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(lease.run(Work().lead))
+            await asyncio.sleep(60)
+            assert not lease.is_leader
+            assert "down" in lease.problem
+            server.is_down = False
+            await asyncio.sleep(5)
+            assert lease.is_leader
+            assert lease.problem == ""
+            running.cancel()
+
+    virtual_time.run(scenario())
