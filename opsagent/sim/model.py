@@ -19,6 +19,7 @@ from opsagent.sim.model_bytes import stream, trouble_body, trouble_event
 from opsagent.sim.values import Obj
 
 FOR_EVER = 10**9
+INTERRUPTED = "Interrupted:"  # how the result of a call begins that a crash cut short
 _CONTROL = re.compile(r"<\||</?think>|\[(?:BOS|EOS|EOT)\]")
 _WORKLOAD = re.compile(r"Workload: kind Deployment, namespace (\S+), name (\S+)\.")
 _POD = re.compile(r"v1/Pod/[^/\s]+/([a-z0-9.-]+),")
@@ -111,9 +112,17 @@ class ScriptedModel:
 
 
 def _turns_said(messages: Sequence[Obj]) -> int:
-    """Return how many turns the conversation holds; one that was of no use left a user's words behind."""
+    """Return how many turns of the script were said and had their effect.
+
+    One that was of no use left a user's words behind; one whose call was interrupted is said again.
+    """
     roles = [message["role"] for message in messages]
-    return roles.count("assistant") + max(0, roles.count("user") - 1)
+    before, interrupted = -1, set()
+    for message in messages:
+        before += message["role"] == "assistant"
+        if message["role"] == "tool" and message["content"].startswith(INTERRUPTED):
+            interrupted.add(before)
+    return roles.count("assistant") + max(0, roles.count("user") - 1) - len(interrupted)
 
 
 def _delivered(turn: ScriptedTurn, messages: Sequence[Obj], input_bytes: int) -> Iterator[Piece]:
