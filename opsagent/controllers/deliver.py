@@ -6,7 +6,7 @@ same idempotency key. A message that may never be taken is given up aloud, not f
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -16,14 +16,16 @@ from opsagent.ports import Clock, Notifier, Store, Terminal, Transient
 
 log = structlog.get_logger(__name__)
 
+AT_ONCE = 50  # messages read from the store in one go
+
 RetryAt = Callable[[int, dt.datetime, dt.datetime], dt.datetime | None]
 
 
 class Deliver:
     """One loop over the outbox.
 
-    ``retry_at(attempts, created_at, now)`` decides when to try again, None means give up. Without a
-    ``notifier`` messages wait in the store for one to be configured.
+    ``retry_at(attempts, created_at, now)`` decides when to try again, always later than ``now``; None
+    means give up. Without a ``notifier`` messages wait in the store for one to be configured.
     """
 
     def __init__(
@@ -52,10 +54,16 @@ class Deliver:
             await self._wait()
 
     async def _deliver(self, notifier: Notifier) -> None:
-        for notification in await self._store.undelivered():
-            now = self._clock.now()
-            if self._not_before.get(notification.notification_id, now) <= now:
+        """Try all that may be tried now."""
+        while ready := await self._ready():
+            for notification in ready:
                 await self._send(notifier, notification)
+
+    async def _ready(self) -> Sequence[Notification]:
+        """Return the oldest that may be tried now; those that wait for another try hide none behind them."""
+        now = self._clock.now()
+        oldest = await self._store.undelivered(AT_ONCE + len(self._not_before))
+        return [each for each in oldest if self._not_before.get(each.notification_id, now) <= now]
 
     async def _wait(self) -> None:
         due = min(self._not_before.values(), default=None)

@@ -65,7 +65,9 @@ class Respond:
             self._news.set()
 
     async def run(self) -> None:
-        """Answer wanted incidents one after another until cancelled."""
+        """Answer wanted incidents one after another until cancelled; begin with those that a crash left wanted."""
+        if self._wanted:
+            self._news.set()
         while True:
             await self._news.wait()
             self._news.clear()
