@@ -60,9 +60,16 @@ def _texts(exchange: Exchange) -> list[str]:
     return [turn.text, turn.reasoning, *called, *(result.text for result in exchange.results)]
 
 
-def overdrawn(budget: Budget, entries: Sequence[Entry], prompt: Prompt) -> str:
+def late(budget: Budget) -> str:
+    """Return that the time is used up."""
+    return f"the model has used up its {budget.seconds_max:g} s"
+
+
+def overdrawn(budget: Budget, entries: Sequence[Entry], prompt: Prompt, now: dt.datetime) -> str:
     """Return which bound the next question would break, '' if none."""
     spent = history.spent(entries)
+    if not seconds_left(budget, entries, now):
+        return late(budget)
     if history.steps(entries) >= budget.steps_max:
         return f"the model has used up its {budget.steps_max} steps"
     if spent.input_tokens + input_tokens(prompt) > budget.input_tokens_max:

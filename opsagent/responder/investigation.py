@@ -18,7 +18,7 @@ from opsagent.model.plan import Proposal
 from opsagent.model.transcript import Closed, Finish, Opened, Returned
 from opsagent.ports import Case
 from opsagent.responder import history
-from opsagent.responder.budget import going_nowhere, overdrawn, seconds_left
+from opsagent.responder.budget import going_nowhere, late, overdrawn, seconds_left
 from opsagent.responder.journal import Journal
 from opsagent.responder.prompt import SYSTEM, question
 from opsagent.responder.step import Means, UnansweredError, prompt, run_waiting, step
@@ -45,7 +45,7 @@ async def investigate(means: Means, journal: Journal, look: Look) -> Closed:
         async with asyncio.timeout(seconds):
             reason = await _work(means, journal, look)
     except TimeoutError:
-        reason = f"the model has used up its {means.budget.seconds_max:g} s"
+        reason = late(means.budget)
     ended = Closed(means.clock.now(), _proposal(journal), reason)
     await journal.add(ended)
     return ended
@@ -59,8 +59,8 @@ async def _work(means: Means, journal: Journal, look: Look) -> str:
         if _proposal(journal) is not None:
             return ""
         asked = prompt(means, journal)
-        reason = _ended(journal) or overdrawn(means.budget, journal.entries, asked)
-        if reason:
+        now = means.clock.now()
+        if reason := _ended(journal) or overdrawn(means.budget, journal.entries, asked, now):
             return reason
         try:
             await step(means, journal, asked, case)

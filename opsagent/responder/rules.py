@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from opsagent.incidents.words import count
 from opsagent.model.alert import Symptom
 from opsagent.model.entity import Ref
 from opsagent.model.incident import Diagnosis, Incident
@@ -99,11 +100,12 @@ def propose_revision(
     if chosen is None:
         return f"{target.entity} has no older revision {revision} with another template."
     book = match(runbooks, top.cause, top.confidence)
+    ready = count(chosen.replicas_ready, "ready pod")
     return Proposal(
         incident_id=incident.incident_id,
         action=RolloutUndo(target, revision),
         runbook="" if book is None else book.name,
-        reason=f"Go back to revision {revision}, which has {chosen.replicas_ready} ready. {words}",
+        reason=f"Go back to revision {revision}, which has {ready}. {words}",
         symptoms=SYMPTOMS,
         verify=verify_override or (VerifySpec() if book is None else book.verify),
     )
@@ -178,8 +180,7 @@ def last_healthy(workload: Workload) -> Revision | str:
         return f"{ref_of(workload.deployment).entity} has no older revision to go back to."
     for item in older:
         if item.replicas_ready > 0:
-            pods = "pod" if item.replicas_ready == 1 else "pods"
-            return Revision(item.revision, f"still has {item.replicas_ready} ready {pods}")
+            return Revision(item.revision, f"still has {count(item.replicas_ready, 'ready pod')}")
     return Revision(
         older[0].revision, "is the one before; no older revision has a ready pod to prove it"
     )

@@ -154,12 +154,14 @@ def test_turns_that_bring_nothing_count_only_in_a_row() -> None:
 def test_steps_and_tokens_are_bounded_over_all_lives() -> None:
     budget = Budget(steps_max=2, input_tokens_max=1000, output_tokens_max=100)
     one = (OPENED, Asked(T0, 400))
-    assert overdrawn(budget, one, PROMPT) == ""
-    assert overdrawn(budget, (*one, Asked(T0, 1)), PROMPT) == "the model has used up its 2 steps"
+    assert overdrawn(budget, one, PROMPT, T0) == ""
+    assert (
+        overdrawn(budget, (*one, Asked(T0, 1)), PROMPT, T0) == "the model has used up its 2 steps"
+    )
     large = replace(PROMPT, question="x" * 1400)
-    assert overdrawn(budget, one, large) == "the model would read more than 1000 tokens"
+    assert overdrawn(budget, one, large, T0) == "the model would read more than 1000 tokens"
     silent = replace(PROMPT, output_tokens_max=0)
-    assert overdrawn(budget, one, silent) == "the model has written its 100 tokens"
+    assert overdrawn(budget, one, silent, T0) == "the model has written its 100 tokens"
 
 
 def test_the_next_answer_gets_what_is_left() -> None:
@@ -174,6 +176,8 @@ def test_time_runs_from_the_opening() -> None:
     assert seconds_left(budget, (), T0) == 100
     assert seconds_left(budget, (OPENED,), after(40)) == 60
     assert seconds_left(budget, (OPENED,), after(400)) == 0
+    assert overdrawn(budget, (OPENED,), PROMPT, after(99)) == ""
+    assert overdrawn(budget, (OPENED,), PROMPT, after(100)) == "the model has used up its 100 s"
 
 
 def test_a_prompt_counts_everything_that_is_sent() -> None:
