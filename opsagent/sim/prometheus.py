@@ -77,10 +77,10 @@ class Prometheus:
         oldest = now - seconds(RETENTION_SECONDS)
         while (at := self._scraped_at + self._interval) <= now:
             self._scraped_at = at
-            while self._pending and self._pending[0][0] <= at:
-                self._apply(self._pending.popleft()[1])
+            self._apply_until(at)
             if at >= oldest:
                 self._db.append(_ms(at), exposed(self._scene(at), self._down))
+        self._apply_until(now)
 
     def _note(self, entry: Entry, at: dt.datetime) -> None:
         if entry.resource.plural in self._objects:
@@ -88,12 +88,14 @@ class Prometheus:
             if len(self._pending) > PENDING_MAX:
                 self.scrape_until(at)
 
-    def _apply(self, entry: Entry) -> None:
-        items = self._objects[entry.resource.plural]
-        if entry.type == "DELETED":
-            items.pop(_name(entry.item), None)
-        else:
-            items[_name(entry.item)] = entry.item
+    def _apply_until(self, at: dt.datetime) -> None:
+        while self._pending and self._pending[0][0] <= at:
+            _, entry = self._pending.popleft()
+            items = self._objects[entry.resource.plural]
+            if entry.type == "DELETED":
+                items.pop(_name(entry.item), None)
+            else:
+                items[_name(entry.item)] = entry.item
 
     def _scene(self, at: dt.datetime) -> Scene:
         objects = {plural: list(items.values()) for plural, items in self._objects.items()}
