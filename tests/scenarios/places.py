@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from opsagent.clients.kube_transport import connect
+from opsagent.ports import KubeTransport
 from opsagent.runtime.clock import SystemClock
 from opsagent.sim import (
     ADMIN,
@@ -21,7 +22,7 @@ from opsagent.sim import (
 from tests.fakes.virtual_time import LoopClock
 from tests.lab.audit import service_account, writes
 from tests.lab.fixture import Lab
-from tests.scenarios.stage import Stage
+from tests.scenarios.stage import Stage, until
 
 OURS = (service_account("opsagent", "opsagent"), service_account("opsagent", "opsagent-executor"))
 NO_WRITES = ("leases", "tokenreviews", "subjectaccessreviews")
@@ -67,6 +68,8 @@ async def real(lab: Lab) -> AsyncIterator[Stage]:
         for transport in (admin, daemon, executor):
             stack.push_async_callback(transport.aclose)
         namespace = lab.fresh_namespace()
+        stack.push_async_callback(_clear, admin, namespace)
+        already = len(writes(lab.audit_log, OURS))
         yield Stage(
             namespace=namespace,
             clock=SystemClock(),
@@ -76,8 +79,19 @@ async def real(lab: Lab) -> AsyncIterator[Stage]:
             tokens={"alice": lab.alice_token, "bob": lab.bob_token},
             writes=lambda: [
                 entry.at
-                for entry in writes(lab.audit_log, OURS)
-                if entry.resource != "leases" and entry.namespace == namespace
+                for entry in writes(lab.audit_log, OURS)[already:]
+                if entry.resource != "leases"
             ],
             node_selector={"type": "kwok"},
         )
+
+
+async def _clear(admin: KubeTransport, namespace: str) -> None:
+    """Leave no broken workload behind for the next scenario to find."""
+    path = f"/api/v1/namespaces/{namespace}"
+    await admin.request("DELETE", path)
+
+    async def is_gone() -> bool:
+        return (await admin.request("GET", path)).status == 404
+
+    await until(is_gone)

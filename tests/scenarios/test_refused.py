@@ -7,7 +7,8 @@ import pytest
 
 from opsagent.model.incident import EntryKind
 from tests.fakes.virtual_time import run
-from tests.scenarios.places import box
+from tests.lab.fixture import Lab
+from tests.scenarios.places import box, real
 from tests.scenarios.script import check, load
 from tests.scenarios.stage import Player
 
@@ -47,3 +48,17 @@ def test_in_the_box(name: str, tmp_path: Path) -> None:
         )
 
     run(scene())
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["no_right", "denied", "changed_object"])
+async def test_on_a_real_api_server(name: str, tmp_path: Path, lab: Lab) -> None:
+    over, rule = CASES[name]
+    scenario = load(f"refused/{name}")
+    async with real(lab) as stage:
+        player = Player(scenario, stage, tmp_path)
+        check(scenario, player.seen, await player.play(over))
+    assert [answer.rule for answer in player.answers if not answer.is_accepted] == (
+        [rule] if rule else []
+    )
