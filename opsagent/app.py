@@ -25,7 +25,7 @@ from opsagent.clients.kube_lease import KubeLease
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
 from opsagent.clients.kube_transport import connect
-from opsagent.clients.model import Bounds, HttpModelTransport, ModelClient
+from opsagent.clients.model import Bounds, connect_model
 from opsagent.clients.webhook import WebhookClient
 from opsagent.controllers.deliver import Deliver
 from opsagent.controllers.fold import Fold
@@ -352,9 +352,9 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
     model = None
     if (asked := settings.model) is not None:
         key = "" if asked.api_key_file is None else _secret(asked.api_key_file)
-        transport = HttpModelTransport(asked.url, key)
-        stack.push_async_callback(transport.aclose)
-        model = ModelClient(transport, asked.name, asked.wire, Bounds(asked.idle_seconds_max))
+        bounds = Bounds(asked.idle_seconds_max)
+        opened = connect_model(asked.url, asked.name, key, asked.wire, bounds)
+        model = await stack.enter_async_context(opened)
     return World(
         clock=clock,
         chance=SystemChance(),

@@ -59,6 +59,13 @@ class Fault(StrEnum):
     STUCK = "stuck"
 
 
+class DemoModel(StrEnum):
+    """Who investigates first in the demo."""
+
+    RULES = "rules"
+    SCRIPTED = "scripted"
+
+
 def main() -> None:
     """Run the command line."""
     sys.exit(outcome(app))
@@ -118,6 +125,14 @@ def demo(  # noqa: PLR0913 - one argument for each option
         bool,
         typer.Option("--stay", help="Keep the page up at the end; a terminal is asked anyway."),
     ] = False,
+    model: Annotated[
+        DemoModel, typer.Option(help="Who investigates first: nobody, or a model that is played.")
+    ] = DemoModel.RULES,
+    model_url: Annotated[
+        str,
+        typer.Option(help="Let a model behind this OpenAI-compatible URL (.../v1) investigate."),
+    ] = "",
+    model_name: Annotated[str, typer.Option(help="Its name on that server.")] = "scripted",
     speed: Annotated[float, typer.Option(min=0.1, max=100, help="How fast time passes.")] = 8.0,
     state: Annotated[
         Path | None, typer.Option(help="Keep the state here instead of a temporary folder.")
@@ -134,6 +149,8 @@ def demo(  # noqa: PLR0913 - one argument for each option
         is_json=as_json,
         is_opening=is_asking if browser is None else browser,
         is_staying=stay or is_asking,
+        model_url=model_url or ("" if model is DemoModel.RULES else model.value),
+        model_name=model_name,
         speed=speed,
         state_dir=state,
     )

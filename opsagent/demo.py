@@ -18,12 +18,13 @@ import tempfile
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from opsagent.api.views import plan_tree
 from opsagent.app import Daemon, World
 from opsagent.clients.kube_status import raise_for_status
+from opsagent.clients.model import Bounds, connect_model
 from opsagent.clients.webhook import WebhookClient
 from opsagent.controllers.pipeline import Step
 from opsagent.controllers.report import Report
@@ -32,7 +33,7 @@ from opsagent.model.canonical import canonical, instant
 from opsagent.model.incident import EntryKind, Incident, IncidentState, TimelineEntry
 from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
 from opsagent.notify.webhook import WebhookNotifier
-from opsagent.ports import Terminal
+from opsagent.ports import Model, Terminal
 from opsagent.runtime.clock import SystemClock
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.keyboard import typed
@@ -40,7 +41,7 @@ from opsagent.runtime.loops import FollowingClock, ScaledLoop
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
 from opsagent.runtime.telemetry import configure
-from opsagent.settings import ExecutorSettings, PolicySettings, Settings
+from opsagent.settings import ExecutorSettings, ModelSettings, PolicySettings, Settings
 from opsagent.signals.redaction import redact_text
 from opsagent.sim import (
     ADMIN,
@@ -54,12 +55,16 @@ from opsagent.sim import (
     fault_patch,
     shop,
 )
+from opsagent.sim.model import ScriptedModel
+from opsagent.sim.model_server import serving_model
 from opsagent.sim.receiver import Receiver, receiving
+from opsagent.sim.scripts import GOOD
 from opsagent.terminal import approval_lines, safe
 
 LIMIT = dt.timedelta(minutes=60)  # of the demo's own time
 VERIFY_WINDOW_SECONDS = 60
 EXIT_DENIED = 4
+SCRIPTED = "scripted"
 CALM_SECONDS = 10.0  # before the rollout, so that opsagent has seen the shop healthy
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{SHOP}/deployments/web"
 FAULTS = {
@@ -91,6 +96,8 @@ class Demo:
     is_json: bool = False
     is_opening: bool = False
     is_staying: bool = False
+    model_url: str = ""  # none: by rules alone; SCRIPTED: served here from a script
+    model_name: str = "scripted"
     speed: float = 8.0
     state_dir: Path | None = None
 
@@ -182,9 +189,10 @@ class _Play:
             secret = base64.b64encode(self._receiver.secret).decode()
             client = WebhookClient(address, secret)
             stack.push_async_callback(client.aclose)
-            daemon = Daemon(
-                self._settings(), self._world(WebhookNotifier("on call", client, self._clock))
-            )
+            model, asked = await self._model(stack)
+            settings = self._settings().model_copy(update={"model": asked})
+            world = self._world(WebhookNotifier("on call", client, self._clock))
+            daemon = Daemon(settings, replace(world, model=model))
             async with asyncio.TaskGroup() as group:
                 tasks = (
                     group.create_task(drive(self._cluster, self._clock), name="cluster"),
@@ -197,6 +205,19 @@ class _Play:
                 for task in tasks:
                     task.cancel()
         return 0 if _is_verified(incident) else EXIT_DENIED
+
+    async def _model(self, stack: AsyncExitStack) -> tuple[Model | None, ModelSettings | None]:
+        """Return the model and its bounds; it lives in real time, so it gets more of the demo's."""
+        url, speed = self._demo.model_url, self._demo.speed
+        if not url:
+            return None, None
+        if url == SCRIPTED:
+            url = await stack.enter_async_context(serving_model(ScriptedModel(GOOD)))
+        call, whole = (min(seconds * speed, 3600) for seconds in (120, 300))
+        name = self._demo.model_name
+        asked = ModelSettings(url=url, name=name, call_seconds_max=call, seconds_max=whole)
+        opened = connect_model(url, name, bounds=Bounds(idle_seconds=30 * speed))
+        return await stack.enter_async_context(opened), asked
 
     def _world(self, notifier: WebhookNotifier) -> World:
         return World(

@@ -133,3 +133,19 @@ class ModelClient:
         while len(body) < FAILURE_BYTES_MAX and (chunk := await self._next(chunks)) is not None:
             body += chunk
         return bytes(body[:FAILURE_BYTES_MAX])
+
+
+@asynccontextmanager
+async def connect_model(
+    url: str,
+    name: str,
+    key: str = "",
+    form: WireForm = WireForm.TEMPLATE,
+    bounds: Bounds = Bounds(),
+) -> AsyncIterator[ModelClient]:
+    """Yield a client of the model ``name`` behind ``url``; leaving closes its connections."""
+    transport = HttpModelTransport(url, key)
+    try:
+        yield ModelClient(transport, name, form, bounds)
+    finally:
+        await transport.aclose()
