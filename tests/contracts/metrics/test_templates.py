@@ -19,6 +19,7 @@ from tests.contracts.metrics.environment import (
     sim,
 )
 from tests.contracts.metrics.history import LENGTH_SECONDS, questions
+from tests.edge.sim.hand import PODS
 from tests.fakes.virtual_time import EPOCH
 
 WEB = MetricArguments(namespace="shop", deployment="web")
@@ -76,6 +77,26 @@ async def test_the_story_is_told_by_the_numbers(environment: Environment, tmp_pa
         up = await source.query(MetricTemplate.TARGETS_UP_RATIO, MetricArguments(), at(61.7))
         assert set(values(up, "job").values()) == {1.0}
         assert len(up.series) == 3
+
+
+@everywhere
+async def test_one_container_and_one_node_by_name(environment: Environment, tmp_path: Path) -> None:
+    hand, _ = history()
+    (pod,) = (item["metadata"]["name"] for item in hand.items(PODS, labelSelector="app=batch"))
+    about = {"namespace": "shop", "pod": pod, "container": "batch"}
+    async with environment(tmp_path) as source:
+        arguments = MetricArguments(**about)
+        memory = await source.query(MetricTemplate.CONTAINER_MEMORY_BYTES, arguments, at(299.3))
+        assert values(memory, "container") == {("batch",): 48 * 2**20}
+        arguments = MetricArguments(**about, window=dt.timedelta(minutes=2))
+        cpu = await source.query(MetricTemplate.CONTAINER_CPU_CORES, arguments, at(299.3))
+        assert values(cpu, "pod") == {(pod,): pytest.approx(0.25)}
+        node = MetricArguments(node="node-1")
+        free = await source.query(MetricTemplate.NODE_MEMORY_AVAILABLE_RATIO, node, at(299.3))
+        assert values(free) == {(): pytest.approx(0.965, abs=0.003)}
+        nowhere = MetricArguments(node="nowhere")
+        answer = await source.query(MetricTemplate.NODE_MEMORY_AVAILABLE_RATIO, nowhere, at(299.3))
+        assert answer == MetricAnswer()
 
 
 @everywhere

@@ -60,9 +60,9 @@ def test_no_text_of_anybodys_becomes_an_expression(place, text):
 
 @pytest.mark.parametrize("template", MetricTemplate)
 def test_every_argument_is_needed_and_no_other_is_taken(template):
-    for key in FULL:
+    for key, value in FULL.items():
         empty = dt.timedelta(0) if key == "window" else ""
-        changed = about(template, **{key: empty if key in places(template) else FULL[key]})
+        changed = about(template, **{key: empty if key in places(template) else value})
         with pytest.raises(Terminal, match=f"^{template.value} takes"):
             expression(template, changed)
 
