@@ -370,8 +370,9 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
 def _secret(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Terminal(f"cannot read the secret in {path}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it holds no text"
+        raise Terminal(f"cannot read the secret in {path}: {why}") from None
 
 
 def _state_folder(path: Path) -> Path:

@@ -323,6 +323,8 @@ def _token(path: Path) -> str:
         return (sys.stdin.read() if str(path) == "-" else path.read_text()).strip()
     except OSError as error:
         raise Terminal(f"cannot read the token file {path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise Terminal(f"cannot read the token file {path}: it holds no text") from None
 
 
 def _say(lines: Iterable[str]) -> None:
