@@ -250,7 +250,7 @@ def load(path: Path) -> Settings:
             tree = yaml.load(file, _Loader) or {}  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise Terminal(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # also a date that there is not, or bytes
         raise Terminal(f"{path} is not valid YAML: {error}") from error
     try:
         settings = Settings.model_validate(tree)
