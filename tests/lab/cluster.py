@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tests.lab import options, pki
+from tests.lab import ground, options, pki
 from tests.lab.binaries import ensure_binaries
 from tests.lab.options import MANIFESTS, Options
 from tests.lab.programs import (
@@ -97,6 +97,26 @@ class Cluster:
             raise LabError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
+    def launch(self, name: str, argv: list[str]) -> Process:
+        """Start one more program, noted so that ``down`` stops it with the others."""
+        log = self.state / "logs" / f"{name}.log"
+        return self.note(start(name, argv, home=self.state, log=log))
+
+    def note(self, process: Process) -> Process:
+        """Note a process that was started by other means, in the place of one of that name."""
+        others = [each for each in self.running() if each.name != process.name]
+        _save(replace(self, processes=(*others, process)))
+        return process
+
+    def halt(self, name: str) -> None:
+        """Stop the program of that name."""
+        stop([each for each in self.running() if each.name == name])
+
+    def running(self) -> tuple[Process, ...]:
+        """Return what was started so far, also after this value was made."""
+        present = load(self.state)
+        return present.processes if present else ()
+
     def token(self, name: str, namespace: str) -> str:
         """Return a fresh token of a service account, valid for a day."""
         return self.kubectl("create", "token", name, "-n", namespace, "--duration", "24h").strip()
@@ -155,6 +175,7 @@ def down(state: Path) -> None:
     cluster = load(state)
     if cluster:
         stop(reversed(cluster.processes))
+        ground.release(state)
         (state / "lab.json").unlink()
 
 

@@ -67,6 +67,15 @@ def is_alive(process: Process) -> bool:
     return bool(fields) and fields[0] != "Z" and int(fields[19]) == process.began
 
 
+def child_of(parent: Process, name: str) -> Process | None:
+    """Return the first process that ``parent`` has started, under a name of ours; None if there is none."""
+    for pid in _pids():
+        fields = _stat(pid)
+        if fields and int(fields[1]) == parent.pid:
+            return Process(name, pid, int(fields[19]), parent.log)
+    return None
+
+
 def command_line(process: Process) -> list[str]:
     """Return the program and its options, as it was started; empty if it has ended."""
     if not is_alive(process):
@@ -75,20 +84,33 @@ def command_line(process: Process) -> list[str]:
 
 
 def rss_mebibytes(process: Process) -> int:
-    """Return the resident memory of a process, 0 if it has ended."""
-    pages = int(_stat(process.pid)[21]) if is_alive(process) else 0
+    """Return the resident memory of a process and all below it, 0 if it has ended."""
+    if not is_alive(process):
+        return 0
+    stats = {pid: fields for pid in _pids() if (fields := _stat(pid))}
+    family = {process.pid}
+    while more := {pid for pid, fields in stats.items() if int(fields[1]) in family} - family:
+        family |= more
+    pages = sum(int(stats[pid][21]) for pid in family)
     return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
+
+
+def _pids() -> list[int]:
+    return sorted(int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal())
 
 
 def stop(processes: Iterable[Process]) -> None:
     """Kill the processes and wait until they are gone.
 
     Nothing of a lab is kept, so nobody is asked to finish; asked politely, etcd and the API server wait
-    for each other for more than 8 s.
+    for each other for more than 8 s. A parent of another is there to wait for it: it takes its child's
+    exit status and ends by itself, which leaves no orphan to whatever process has number 1 here.
     """
     ours = [process for process in processes if is_alive(process)]
+    parents = {int(_stat(process.pid)[1]) for process in ours}
     for process in ours:
-        os.kill(process.pid, signal.SIGKILL)
+        if process.pid not in parents:
+            os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, ours)), "the end", timeout_seconds=STOP_SECONDS)
     for process in ours:
         _reap(process.pid)
