@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from opsagent.api.body import click_of, read_body
 from opsagent.api.desk import DeskView
 from opsagent.api.gate import Gate
+from opsagent.api.inputs import click_of, number, read_body
 from opsagent.api.pages import create_pages
 from opsagent.api.replies import STATUS_OF, failure, reply
 from opsagent.api.session import Sessions
@@ -123,8 +123,7 @@ def _probe(reasons: Sequence[str]) -> Response:
 
 
 def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(LIMIT_DEFAULT))
-    limit = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0  # noqa: PLR2004 - digits of LIMIT_MAX
-    if not 1 <= limit <= LIMIT_MAX:
+    limit = number(request.query_params.get("limit", str(LIMIT_DEFAULT)), LIMIT_MAX)
+    if not limit:
         raise HTTPException(400, f"limit: give a whole number from 1 to {LIMIT_MAX}.")
     return limit

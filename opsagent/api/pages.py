@@ -1,79 +1,43 @@
 """The pages: what a person sees, and the one form in which a person decides. Server-rendered, useful without scripts.
 
-Theory of operation. Every page is rendered anew from ``DeskView`` and never cached. Templates escape each
-expression and lose what cannot be printed (``shown.harmless``), so telemetry is text whatever it says; it
-stands in a box of its own and is cut. The content security policy allows our own style sheet, icon and
-script, forms to ourselves, and nothing else: no inline code, no other host, no frame around us.
-
-Who looks needs a session, see ``session``. A decision needs in addition: an ``Origin`` that is ours, the
-session's form token, the hash of the plan as it was shown, and the person's own cluster token. That token
-is passed on in the same request; it is not stored, logged, repeated or put into an address. A decision that
-did not count shows the plan as it stands now.
-
-News come as server-sent events that only say "something changed": a page never moves under a reader's hand.
+Theory of operation. Every page is rendered anew from ``DeskView`` and never cached; ``render`` says how it
+stays harmless. Who looks needs a session, see ``session``. A decision needs in addition: an ``Origin`` that is
+ours, the session's form token, the hash of the plan as it was shown, and the person's own cluster token. That
+token is passed on in the same request; it is not stored, logged, repeated or put into an address. A decision
+that did not count shows the plan as it stands now.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from http import HTTPStatus
-from importlib.resources import files
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import structlog
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from opsagent.api import shown
-from opsagent.api.body import form_of, read_body
 from opsagent.api.desk import DeskView
 from opsagent.api.gate import is_own_post
+from opsagent.api.inputs import form_of, number, read_body
+from opsagent.api.live import Live
+from opsagent.api.render import BOUNDS, HEADERS, Renderer
 from opsagent.api.replies import STATUS_OF
-from opsagent.api.session import SESSION_SECONDS, Session, Sessions
-from opsagent.api.views import plan_tree
-from opsagent.incidents.words import action_text, short
-from opsagent.model.canonical import digest, instant
+from opsagent.api.session import SESSION_SECONDS, Sessions
 from opsagent.model.plan import PlanRecord, PlanState
 
-INCIDENTS_MAX = 50  # on one page
-TIMELINE_MAX = 60
-EVIDENCE_MAX = 10
-EVIDENCE_OPEN = 3  # the others are folded
-TELEMETRY_BYTES_MAX = 400  # of one piece, as HTML spends them
-ROW_BYTES_MAX = 64 * 1024
-STREAMS_MAX = 16  # of news; a tab that is not looked at has none
-STREAM_SILENT_SECONDS = 15.0  # then a comment is sent, which finds out who left
-
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": POLICY,
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    # Not "no-referrer": with it browsers hide the origin of a form, which is checked here.
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-}
-STATIC = {"opsagent.css": "text/css", "news.js": "text/javascript", "icon.svg": "image/svg+xml"}
+LOOKED_AT_MAX = 1000  # incidents, to count those that are open
+SEQ_MAX = 2**63 - 1
 
 ANOTHER_PLAN = frozenset({"plan.hash", "plan.decided", "plan.expired"})
 UNKNOWN_PLAN = "plan.unknown"
+
 NO_SESSION = "This browser has no session here, or it has ended."
 NO_LINK = "This link was used already, is too old, or was never ours."
 FRESH_LINK = "Run 'opsagent open' where the daemon runs; it prints a fresh link that opens once."
-HEADLINES = {
-    400: "That could not be read",
-    403: "Not allowed",
-    404: "Nothing is here",
-    409: "It has changed meanwhile",
-    503: "Cannot be answered now",
-}
+NOT_OURS = "This did not come from a page of ours. Nothing was done."
+NOT_THIS_FORM = "The form is not of this session. Load the page and decide again."
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -84,11 +48,8 @@ class _Pages:
     def __init__(self, view: DeskView, sessions: Sessions) -> None:
         self._view = view
         self._sessions = sessions
-        self._static = {name: _static(name) for name in STATIC}
-        self._templates = _templates(
-            {name: digest(text)[:8] for name, text in self._static.items()}
-        )
-        self._streams = 0
+        self._render = Renderer(view.now)
+        self._live = Live(view)
 
     def routes(self) -> list[Route]:
         """Return every page; all but two need a session."""
@@ -99,7 +60,7 @@ class _Pages:
             "/approvals": self._approvals,
             "/approvals/{plan_id}": self._approval,
             "/rows/{seq}": self._row,
-            "/news": self._news,
+            "/news": self._live.news,
         }
         return [
             _get("/open/{link}", self._open),
@@ -109,11 +70,15 @@ class _Pages:
         ]
 
     def _inside(self, endpoint: Endpoint) -> Endpoint:
+        """Return ``endpoint`` for those who have a session, and for posts from our own pages."""
+
         async def checked(request: Request) -> Response:
             if request.method == "POST" and not is_own_post(request.headers):
-                raise _refusal("origin", "This did not come from a page of ours. Nothing was done.")
-            if _session(request, self._sessions) is None:
+                raise _refusal("origin", NOT_OURS)
+            session = self._sessions.find(request.cookies.get(_cookie(request), ""))
+            if session is None:
                 raise _refusal("session", f"{NO_SESSION} {FRESH_LINK}")
+            request.state.session = session
             return await endpoint(request)
 
         return checked
@@ -124,27 +89,18 @@ class _Pages:
             raise _refusal("link", f"{NO_LINK} {FRESH_LINK}")
         log.info("page.session_opened")
         answer = RedirectResponse("/", 303, HEADERS)
-        answer.set_cookie(
-            _cookie(request),
-            secret,
-            max_age=int(SESSION_SECONDS),
-            httponly=True,
-            samesite="strict",
-        )
+        age = int(SESSION_SECONDS)
+        answer.set_cookie(_cookie(request), secret, max_age=age, httponly=True, samesite="strict")
         return answer
 
     async def _asset(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in STATIC:
-            raise HTTPException(404)
-        return Response(
-            self._static[name],
-            headers=HEADERS | {"cache-control": "max-age=31536000, immutable"},
-            media_type=STATIC[name],
-        )
+        asset = self._render.asset(request.path_params["name"])
+        if asset is None:
+            raise HTTPException(404, "There is no such file.")
+        return asset
 
     async def _overview(self, request: Request) -> Response:
-        news, incidents = self._view.news(), await self._view.incidents(INCIDENTS_MAX)
+        news, incidents = self._view.news(), await self._view.incidents(LOOKED_AT_MAX)
         waiting = await self._view.approvals()
         open_now = [each for each in incidents if shown.is_open(each)]
         status = await self._view.status()
@@ -159,7 +115,7 @@ class _Pages:
         )
 
     async def _incidents(self, request: Request) -> Response:
-        news, incidents = self._view.news(), await self._view.incidents(INCIDENTS_MAX)
+        news, incidents = self._view.news(), await self._view.incidents(BOUNDS["INCIDENTS_MAX"])
         return await self._page(request, "incidents.html", news=news, incidents=incidents)
 
     async def _incident(self, request: Request) -> Response:
@@ -169,22 +125,20 @@ class _Pages:
         if incident is None:
             raise HTTPException(404, "There is no such incident.")
         plans = tuple(reversed(await self._view.plans(incident_id)))
+        newest = incident.timeline[-BOUNDS["TIMELINE_MAX"] :]
         return await self._page(
             request,
             "incident.html",
             news=news,
             incident=incident,
             plans=plans,
-            incident_waits=any(each.state is PlanState.PENDING for each in plans),
-            phases=shown.phases(incident.timeline[-TIMELINE_MAX:]),
-            lines_left_out=max(0, len(incident.timeline) - TIMELINE_MAX),
+            is_asking=any(each.state is PlanState.PENDING for each in plans),
+            phases=shown.phases(newest),
+            lines_left_out=len(incident.timeline) - len(newest),
         )
 
     async def _approvals(self, request: Request) -> Response:
-        news = self._view.news()
-        return await self._page(
-            request, "approvals.html", news=news, waiting=await self._view.approvals()
-        )
+        return await self._page(request, "approvals.html", news=self._view.news())
 
     async def _approval(self, request: Request) -> Response:
         news, record = self._view.news(), await self._plan(request.path_params["plan_id"])
@@ -192,11 +146,8 @@ class _Pages:
 
     async def _decide(self, request: Request) -> Response:
         form = form_of(request.headers.get("content-type", ""), await read_body(request))
-        session = _session(request, self._sessions)
-        if session is None or not session.has_form(form.form_token.get_secret_value()):
-            raise _refusal(
-                "form", "The form is not of this session. Load the page and decide again."
-            )
+        if not request.state.session.has_form(form.form_token.get_secret_value()):
+            raise _refusal("form", NOT_THIS_FORM)
         plan_id = request.path_params["plan_id"]
         news, answer = self._view.news(), await self._view.decide(form.of(plan_id))
         if answer.rule == UNKNOWN_PLAN:
@@ -215,39 +166,10 @@ class _Pages:
         )
 
     async def _row(self, request: Request) -> Response:
-        text = request.path_params["seq"]
-        seq = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - digits of an int64
-        row = await self._view.row(seq)
+        row = await self._view.row(number(request.path_params["seq"], SEQ_MAX) or 0)
         if row is None:
             raise HTTPException(404, "There is no such raw row; old ones are dropped.")
         return await self._page(request, "row.html", row=row, text=shown.row_text(row))
-
-    async def _news(self, request: Request) -> Response:
-        after = request.query_params.get("after", "")
-        if not (after.isascii() and after.isdigit() and len(after) < 19):  # noqa: PLR2004 - digits of an int64
-            raise HTTPException(400, "after: give the number that the page carries.")
-        if self._streams >= STREAMS_MAX:
-            raise HTTPException(503, "Too many pages listen for news; load this one again.")
-        return StreamingResponse(
-            self._stream(int(after), request.query_params.get("about", "")),
-            headers=HEADERS,
-            media_type="text/event-stream",
-        )
-
-    async def _stream(self, after: int, incident_id: str) -> AsyncIterator[str]:
-        self._streams += 1
-        try:
-            newest: int | None = after
-            while newest is not None:
-                try:
-                    async with asyncio.timeout(STREAM_SILENT_SECONDS):
-                        newest = await self._view.wait_news(newest, incident_id)
-                except TimeoutError:
-                    yield ":\n\n"
-                else:
-                    yield f"event: news\ndata: {newest}\n\n" if newest is not None else ""
-        finally:
-            self._streams -= 1
 
     async def _plan(self, plan_id: str) -> PlanRecord:
         for record in await self._view.plans():
@@ -264,43 +186,22 @@ class _Pages:
     async def _page(
         self, request: Request, template: str, status: int = 200, **values: object
     ) -> Response:
-        session = _session(request, self._sessions)
-        waiting = values.get("waiting", ())
-        if session is not None and "waiting" not in values:
-            waiting = await self._view.approvals()
-        context = values | {
-            "now": self._view.now(),
-            "path": request.url.path,
-            "form_token": session.form_token if session else "",
-            "waiting": waiting,
-            "has_session": session is not None,
-        }
-        text = self._templates.get_template(template).render(context)
-        return Response(text, status, HEADERS, media_type="text/html")
+        if "waiting" not in values:
+            values["waiting"] = await self._view.approvals()
+        form_token = request.state.session.form_token
+        return self._render.page(
+            template, status, path=request.url.path, form_token=form_token, **values
+        )
 
     async def trouble(self, _request: Request, error: Exception) -> Response:
         """Return the page of a refusal: what is the matter and what to do."""
         if isinstance(error, HTTPException):
-            status, text = error.status_code, error.detail
-        else:
-            status, text = STATUS_OF[type(error)], str(error)
-        return self._trouble_page(status, text)
+            return self._render.trouble(error.status_code, error.detail)
+        return self._render.trouble(STATUS_OF[type(error)], str(error))
 
     async def unforeseen(self, _request: Request, _error: Exception) -> Response:
         """Return the page of our own failure; the error itself goes on to the log."""
-        return self._trouble_page(500, "The daemon failed to answer; its log says why.")
-
-    def _trouble_page(self, status: int, text: str) -> Response:
-        # It reads nothing of the daemon, so that it can be shown whatever is broken.
-        rendered = self._templates.get_template("trouble.html").render(
-            now=self._view.now(),
-            path="",
-            waiting=(),
-            has_session=False,
-            headline=HEADLINES.get(status, HTTPStatus(status).phrase),
-            text=text,
-        )
-        return Response(rendered, status, HEADERS, media_type="text/html")
+        return self._render.trouble(500, "The daemon failed to answer; its log says why.")
 
 
 def create_pages(view: DeskView, sessions: Sessions) -> Starlette:
@@ -316,44 +217,6 @@ def create_pages(view: DeskView, sessions: Sessions) -> Starlette:
     )
 
 
-def _templates(versions: dict[str, str]) -> Environment:
-    environment = Environment(
-        autoescape=True,
-        finalize=shown.harmless,
-        loader=PackageLoader("opsagent.api"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters.update(
-        {
-            "action": lambda record: action_text(record.plan),
-            "href": shown.href,
-            "instant": instant,
-            "relative": shown.relative,
-            "short": short,
-            "shortened": shown.shortened,
-            "tree": plan_tree,
-            "utc": shown.utc,
-            "words": lambda value: str(value.value).replace("_", " "),
-        }
-    )
-    environment.globals.update(
-        {
-            "EVIDENCE_MAX": EVIDENCE_MAX,
-            "EVIDENCE_OPEN": EVIDENCE_OPEN,
-            "ROW_BYTES_MAX": ROW_BYTES_MAX,
-            "TELEMETRY_BYTES_MAX": TELEMETRY_BYTES_MAX,
-            "versions": versions,
-        }
-    )
-    return environment
-
-
-def _static(name: str) -> str:
-    return (files("opsagent.api") / "static" / name).read_text(encoding="utf-8")
-
-
 def _get(path: str, endpoint: Endpoint) -> Route:
     route = Route(path, endpoint, methods=["GET"])
     route.methods = {"GET"}  # not HEAD as well: it would spend a link and hold a stream
@@ -363,10 +226,6 @@ def _get(path: str, endpoint: Endpoint) -> Route:
 def _cookie(request: Request) -> str:
     """Return the cookie's name, one for each port: browsers share cookies among all ports of a host."""
     return f"opsagent_{request.url.port or ''}"
-
-
-def _session(request: Request, sessions: Sessions) -> Session | None:
-    return sessions.find(request.cookies.get(_cookie(request), ""))
 
 
 def _refusal(reason: str, text: str) -> HTTPException:

@@ -164,7 +164,9 @@ def _sources(status: Tree) -> Iterator[Source]:
 
 def _facts(status: Tree) -> Iterator[tuple[str, str]]:
     for key, value in status.items():
-        if isinstance(value, str | int | float):
+        if isinstance(value, bool):
+            yield key.replace("_", " "), "yes" if value else "no"
+        elif isinstance(value, str | int | float):
             yield key.replace("_", " "), str(value)
         elif key in ("stored", "counters"):
             parts = (f"{name} {number}" for name, number in _mapping(value).items())
@@ -204,13 +206,13 @@ def href(pointer: str) -> str:
 
 
 def shortened(text: str, bytes_max: int) -> str:
-    """Return ``text``, cut with an ellipsis where it would cost more than ``bytes_max`` in HTML."""
-    cost = 0
-    for index, letter in enumerate(text):
-        cost += _ESCAPED.get(letter) or len(letter.encode("utf-8", "replace"))
+    """Return ``text`` made harmless, cut with an ellipsis where it would cost more than ``bytes_max`` in HTML."""
+    whole, cost = str(harmless(text)), 0
+    for index, letter in enumerate(whole):
+        cost += _ESCAPED.get(letter) or len(letter.encode())
         if cost > bytes_max:
-            return f"{text[:index]}…"
-    return text
+            return f"{whole[:index]}…"
+    return whole
 
 
 def row_text(row: RawRow) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -253,6 +254,7 @@ async def chromium(profile: Path) -> AsyncIterator[Chromium]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # it starts many processes: they end together
     )
     os.close(to_browser[0])
     os.close(from_browser[1])
@@ -274,7 +276,7 @@ async def chromium(profile: Path) -> AsyncIterator[Chromium]:
         writer.close()
         source.close()
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from opsagent.api.app import create_app
-from opsagent.api.body import BODY_BYTES_MAX
 from opsagent.api.gate import host_name
+from opsagent.api.inputs import BODY_BYTES_MAX
 from opsagent.ports import Conflict, Forbidden, NotFound, Terminal, Transient
 from opsagent.runtime.serving import serve
 from tests.fakes import virtual_time

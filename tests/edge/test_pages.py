@@ -6,7 +6,7 @@ import datetime as dt
 import pytest
 
 from opsagent.api.app import link_path
-from opsagent.api.pages import POLICY
+from opsagent.api.render import POLICY
 from opsagent.model.alert import Severity
 from opsagent.model.incident import IncidentState
 from opsagent.model.plan import PlanState

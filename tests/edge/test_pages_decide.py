@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from opsagent.api.body import BODY_BYTES_MAX
+from opsagent.api.inputs import BODY_BYTES_MAX
 from opsagent.model.plan import ApprovalAnswer, PlanState
 from opsagent.ports import Transient
 from tests.fakes.browser import (

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from opsagent.api.app import create_app, link_path
-from opsagent.api.pages import STREAM_SILENT_SECONDS, STREAMS_MAX
+from opsagent.api.live import SILENT_SECONDS, STREAMS_MAX
 from opsagent.controllers.news import INCIDENTS_MAX, News
 from opsagent.controllers.pipeline import Step
 from opsagent.ports import Batch
@@ -106,7 +106,7 @@ def test_a_silent_stream_says_that_it_is_still_there() -> None:
 
     comment, seconds = virtual_time.run(listen())
     assert comment == b":\n\n"
-    assert seconds == STREAM_SILENT_SECONDS
+    assert seconds == SILENT_SECONDS
 
 
 @pytest.mark.parametrize("after", ["", "x", "-1", "9" * 30, "٣"])

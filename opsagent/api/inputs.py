@@ -1,4 +1,4 @@
-"""Request bodies: read up to a bound of bytes and seconds, and decisions taken out of them without repeating them."""
+"""What callers send: bodies up to a bound of bytes and seconds, decisions and numbers taken out without repeating them."""
 
 import asyncio
 from typing import Annotated, TypeVar
@@ -43,6 +43,12 @@ class Form(Click):
 
 
 T = TypeVar("T", bound=Click)
+
+
+def number(text: str, highest: int) -> int | None:
+    """Return the whole number that ``text`` writes in plain digits, None if it is none or above ``highest``."""
+    is_plain = text.isascii() and text.isdigit() and len(text) <= len(str(highest))
+    return int(text) if is_plain and int(text) <= highest else None
 
 
 async def read_body(request: Request) -> bytes:
