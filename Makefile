@@ -38,11 +38,11 @@ lock: .venv/installed ## Resolve the dependencies anew into requirements.lock (h
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --no-strip-extras --generate-hashes --no-header --no-annotate --quiet --exclude-newer "7 days" --output-file requirements.lock
 
-lab: .venv/installed ## Start a real control plane on loopback and print its kubeconfig
-	@$(BIN)/python -m tests.lab.cluster up
+lab: .venv/installed ## Start a real cluster with Prometheus, print kubeconfig and URLs (ARGS=--control-plane: without root)
+	@$(BIN)/python -m tests.lab up $(ARGS)
 
 lab-down: .venv/installed ## Stop it; nothing stays behind
-	@$(BIN)/python -m tests.lab.cluster down
+	@$(BIN)/python -m tests.lab down
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

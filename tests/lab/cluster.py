@@ -1,7 +1,7 @@
 """One cluster of the lab: start it, use it, stop it.
 
-``python -m tests.lab.cluster up | status | down`` runs the cluster of this checkout in ``.lab/``. Tests
-start one of their own in a temporary folder. Each takes free ports, so any number run side by side.
+``python -m tests.lab up | status | down`` runs the cluster of this checkout in ``.lab/``. Tests start one
+of their own in a temporary folder. Each takes free ports, so any number run side by side.
 
 Theory. etcd, kube-apiserver, kube-controller-manager and kube-scheduler are the real programs; kwok
 stands in for the kubelets and moves pods through the statuses that ``stages`` describes. Nothing is kept
@@ -13,14 +13,11 @@ from one start to the next, and everything lies in one folder:
     pki/ etcd/ kwok.yaml
 """
 
-import argparse
 import http.client
 import json
-import os
 import shutil
 import ssl
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,15 +30,12 @@ from tests.lab.programs import (
     Process,
     command_line,
     free_ports,
-    is_alive,
-    rss_mebibytes,
     start,
     stop,
     wait_until,
 )
 from tests.lab.stages import kwok_stages
 
-STATE = Path(__file__).parents[2] / ".lab"
 START_SECONDS = 60.0  # 5 s were measured on 2 idle cores
 NODES = 3
 NO_OPTIONS: Mapping[str, Options] = {}
@@ -315,52 +309,3 @@ def _nodes() -> dict[str, object]:
         for number in range(1, NODES + 1)
     ]
     return {"apiVersion": "v1", "kind": "List", "items": nodes}
-
-
-def _describe(cluster: Cluster) -> str:
-    kubectl = cluster.binaries / "kubectl"
-    rows = [
-        f"  {each.name:<24} pid {each.pid:<8} {rss_mebibytes(each)} MiB"
-        for each in cluster.processes
-    ]
-    return "\n".join(
-        [
-            f"lab at {cluster.server}",
-            *rows,
-            f"kubeconfigs: {cluster.kubeconfig()} (also: {', '.join(IDENTITIES)})",
-            f"try: {kubectl} --kubeconfig {os.path.relpath(cluster.kubeconfig())} get nodes",
-            "stop: make lab-down\n",
-        ]
-    )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tests.lab.cluster")
-    parser.add_argument("command", choices=("up", "down", "status"))
-    parser.add_argument("--state", type=Path, default=STATE, help="the folder of the lab")
-    chosen = parser.parse_args(arguments)
-    state = chosen.state.resolve()
-    try:
-        match chosen.command:
-            case "up":
-                cluster = load(state)
-                if cluster is None or not all(map(is_alive, cluster.processes)):
-                    cluster = up(state)
-                sys.stdout.write(_describe(cluster))
-            case "down":
-                down(state)
-            case _:
-                cluster = load(state)
-                if cluster is None or not all(map(is_alive, cluster.processes)):
-                    sys.stdout.write("the lab is down\n")
-                    return 1
-                sys.stdout.write(_describe(cluster))
-    except LabError as error:
-        sys.stderr.write(f"lab: {error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

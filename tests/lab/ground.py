@@ -15,6 +15,7 @@ from tests.lab.programs import LabError, wait_until
 
 RELEASE_SECONDS = 30.0  # the kernel takes networks down behind our back: 0.2 s were measured
 NUMBERS = range(256)
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def claim(state: Path) -> Ground:
     if os.geteuid() != 0:
         raise LabError(
             "the real node runs containers, which takes root; "
-            "without it, start less: python -m tests.lab.cluster up --control-plane"
+            "without it, start less: make lab ARGS=--control-plane"
         )
     for number in NUMBERS:
         ground = Ground(number)
@@ -56,7 +57,7 @@ def claim(state: Path) -> Ground:
             break
     else:
         raise LabError(f"no bridge of {len(NUMBERS)} can be made; see them by: ip link")
-    (state / "ground").write_text(str(ground.number))
+    (state / "ground").write_text(f"{ground.number} {_BOOT.read_text()}")
     _ip("address", "add", f"{ground.address}/24", "dev", ground.name)
     _ip("link", "set", ground.name, "up")
     for hierarchy in _hierarchies():
@@ -67,23 +68,29 @@ def claim(state: Path) -> Ground:
 def release(state: Path) -> None:
     """Give back what ``state`` notes, once the node's processes have ended; nothing if it notes none."""
     note = state / "ground"
-    if not note.exists():
-        return
-    ground = Ground(int(note.read_text()))
-    wait_until(
-        lambda: not list(Path(f"/sys/class/net/{ground.name}").glob("brif/*")),
-        f"the end of the pods' networks on {ground.name}",
-        timeout_seconds=RELEASE_SECONDS,
-    )
-    _ip("link", "delete", ground.name)
-    for hierarchy in _hierarchies():
-        root = hierarchy / ground.name
+    if ground := _noted(note):
+        ports = Path(f"/sys/class/net/{ground.name}/brif")
         wait_until(
-            lambda root=root: _is_removed(root),  # type: ignore[misc]  # mypy knows no default of a lambda
-            f"the end of {root}",
+            lambda: not list(ports.glob("*")),
+            f"the end of the pods' networks on {ground.name}",
             timeout_seconds=RELEASE_SECONDS,
         )
-    note.unlink()
+        _ip("link", "delete", ground.name)
+        cgroups = [hierarchy / ground.name for hierarchy in _hierarchies()]
+        wait_until(
+            lambda: all(map(_is_removed, cgroups)),
+            f"the end of the cgroups {ground.name}",
+            timeout_seconds=RELEASE_SECONDS,
+        )
+    note.unlink(missing_ok=True)
+
+
+def _noted(note: Path) -> Ground | None:
+    """Return the claim in ``note``, unless the machine was started anew: then the name is free, or another's."""
+    if not note.exists():
+        return None
+    number, boot = note.read_text().split()
+    return Ground(int(number)) if boot == _BOOT.read_text().strip() else None
 
 
 def _is_removed(cgroup: Path) -> bool:

@@ -68,7 +68,7 @@ def find_tool(name: str, path: str | None = None) -> str:
         raise LabError(
             f"the lab's real node and its metrics are made of Debian packages ({', '.join(PACKAGES)}), "
             f"and there is no `{name}` here: use Debian 12 or newer, or start less: "
-            "python -m tests.lab.cluster up --control-plane"
+            "make lab ARGS=--control-plane"
         )
     return found
 

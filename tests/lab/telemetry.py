@@ -26,7 +26,12 @@ from tests.lab.programs import LabError, free_ports, wait_until
 
 START_SECONDS = 60.0  # 2 s were measured on 2 idle cores
 BACKFILL_SECONDS = 300.0  # 3.6 million samples took 5 s
-PROGRAMS = ("prometheus", "alertmanager", "kube-state-metrics", "node-exporter")
+READY_PATHS = {
+    "prometheus": "/-/ready",
+    "alertmanager": "/-/ready",
+    "kube-state-metrics": "/healthz",
+    "node-exporter": "/",
+}
 BLOCK = "400h"  # promtool reads the whole text once for each block, and would make one for each 2 h
 
 
@@ -41,15 +46,14 @@ class Telemetry:
     node_exporter_url: str
 
     @property
-    def addresses(self) -> dict[str, str]:
-        """Host and port of each program."""
-        urls = (
-            self.prometheus_url,
-            self.alertmanager_url,
-            self.kube_state_metrics_url,
-            self.node_exporter_url,
-        )
-        return {name: urlsplit(url).netloc for name, url in zip(PROGRAMS, urls, strict=True)}
+    def urls(self) -> dict[str, str]:
+        """Name of the program -> its URL."""
+        return {
+            "prometheus": self.prometheus_url,
+            "alertmanager": self.alertmanager_url,
+            "kube-state-metrics": self.kube_state_metrics_url,
+            "node-exporter": self.node_exporter_url,
+        }
 
     def send_alerts_to(self, url: str) -> None:
         """Make ``url`` the one webhook that Alertmanager tells; an empty one makes it tell nobody."""
@@ -99,7 +103,7 @@ def up(cluster: Cluster) -> Telemetry:
     (state / "telemetry.json").write_text(json.dumps(urls))
     telemetry = Telemetry(cluster, *urls)
     _write(state / "alertmanager.yml", config.alertmanager(""))
-    _write(state / "prometheus.yml", config.prometheus(state, telemetry.addresses))
+    _write(state / "prometheus.yml", config.prometheus(state, telemetry.urls))
     _start_prometheus(telemetry)
     flags = config.state_metrics_flags(state, states, states_own)
     _launch(cluster, "kube-state-metrics", state_metrics, flags)
@@ -107,8 +111,8 @@ def up(cluster: Cluster) -> Telemetry:
     _launch(cluster, "alertmanager", programs / "prometheus-alertmanager", flags)
     flags = {"web.listen-address": f"127.0.0.1:{node}", "log.level": "warn"}
     _launch(cluster, "node-exporter", programs / "prometheus-node-exporter", flags)
-    for url, path in zip(urls, ("/-/ready", "/-/ready", "/healthz", "/"), strict=True):
-        _wait_ready(cluster, url, path)
+    for name in READY_PATHS:
+        _wait_ready(telemetry, name)
     return telemetry
 
 
@@ -123,10 +127,10 @@ def load(cluster: Cluster) -> Telemetry | None:
 
 def _start_prometheus(telemetry: Telemetry) -> None:
     cluster, packages = telemetry.cluster, ensure_packages()
-    address = telemetry.addresses["prometheus"]
+    address = urlsplit(telemetry.prometheus_url).netloc
     flags = config.prometheus_flags(cluster.state, packages / "usr/share/prometheus/web", address)
     _launch(cluster, "prometheus", packages / "usr/bin/prometheus", flags, *config.SWITCHES)
-    _wait_ready(cluster, telemetry.prometheus_url, "/-/ready")
+    _wait_ready(telemetry, "prometheus")
 
 
 def _launch(
@@ -140,14 +144,14 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(json.dumps(content, indent=1))  # JSON is YAML
 
 
-def _wait_ready(cluster: Cluster, url: str, path: str) -> None:
-    """Wait until a GET is answered by 200."""
-    ours = [each for each in cluster.running() if each.name in PROGRAMS]
+def _wait_ready(telemetry: Telemetry, name: str) -> None:
+    """Wait until the program answers a GET of its path by 200."""
+    url, path = telemetry.urls[name], READY_PATHS[name]
     wait_until(
         lambda: _ask("GET", url, path) == HTTPStatus.OK,
         f"{url}{path}",
         timeout_seconds=START_SECONDS,
-        processes=ours,
+        processes=[each for each in telemetry.cluster.running() if each.name == name],
     )
 
 

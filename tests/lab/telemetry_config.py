@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.lab.options import MANIFESTS, Options
 
@@ -49,8 +50,9 @@ def state_metrics_flags(state: Path, port: int, own_port: int) -> Options:
     }
 
 
-def prometheus(state: Path, addresses: Mapping[str, str]) -> Options:
-    """Return the content of its file. ``addresses``: job -> host and port."""
+def prometheus(state: Path, urls: Mapping[str, str]) -> Options:
+    """Return the content of its file. ``urls``: job -> where it serves."""
+    addresses = {job: urlsplit(url).netloc for job, url in urls.items()}
     jobs = [
         {"job_name": job, "honor_labels": True, "static_configs": [_target(job, address)]}
         for job, address in addresses.items()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.cluster import load, main, up
+from tests.lab.__main__ import main
+from tests.lab.cluster import load, up
 from tests.lab.programs import LabError, is_alive
 
 
