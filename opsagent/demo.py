@@ -30,8 +30,9 @@ from opsagent.controllers.pipeline import Step
 from opsagent.controllers.report import Report
 from opsagent.guard.policy import Level
 from opsagent.model.canonical import canonical, instant
+from opsagent.model.entity import Entity
 from opsagent.model.incident import EntryKind, Incident, IncidentState, TimelineEntry
-from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
+from opsagent.model.plan import ApprovalRequest, ApprovalVerdict, PlanRecord
 from opsagent.notify.webhook import WebhookNotifier
 from opsagent.ports import Model, Terminal
 from opsagent.runtime.clock import SystemClock
@@ -63,6 +64,7 @@ from opsagent.terminal import approval_lines, safe
 
 LIMIT = dt.timedelta(minutes=60)  # of the demo's own time
 VERIFY_WINDOW_SECONDS = 60
+RECEIVER_SECONDS_MAX = 5.0  # for the last message to arrive, before the summary lists them
 EXIT_DENIED = 4
 SCRIPTED = "scripted"
 CALM_SECONDS = 10.0  # before the rollout, so that opsagent has seen the shop healthy
@@ -124,10 +126,12 @@ class _Narrator:
     say: Say
     incident: Incident | None = None
     told: set[TimelineEntry] = field(default_factory=set)  # late news is filed under its own time
+    messages: set[str] = field(default_factory=set)  # ids of what people have to be told
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def notice(self, step: Step) -> None:
         """Tell what is new of the demo's incident."""
+        self.messages |= {each.notification_id for each in step.batch.notifications}
         for incident in step.batch.incidents:
             for line in self._lines(incident):
                 self.say(line)
@@ -194,12 +198,12 @@ class _Play:
             world = self._world(WebhookNotifier("on call", client, self._clock))
             daemon = Daemon(settings, replace(world, model=model))
             async with asyncio.TaskGroup() as group:
-                tasks = (
-                    group.create_task(drive(self._cluster, self._clock), name="cluster"),
-                    group.create_task(daemon.run(), name="daemon"),
-                )
+                parts = {"cluster": drive(self._cluster, self._clock), "daemon": daemon.run()}
+                tasks = [group.create_task(part, name=name) for name, part in parts.items()]
                 report = await daemon.report()
                 incident = await self._story(report)
+                patience = RECEIVER_SECONDS_MAX * self._demo.speed  # it lives in real time
+                await self._receiver.until_taken(self._narrator.messages, patience)
                 self._sum_up(incident)
                 await self._stay()
                 for task in tasks:
@@ -261,8 +265,8 @@ class _Play:
                 await asyncio.sleep(CALM_SECONDS)
                 await self._break()
                 incident = await self._narrator.until(_is_planned_or_over)
-                if not _is_over(incident):
-                    await self._decide(report, incident, token_file)
+                for record in () if _is_over(incident) else await report.approvals():
+                    await self._decide(report, record, token_file)
                 return await self._narrator.until(_is_over)
         except TimeoutError:
             last = self._narrator.incident
@@ -283,8 +287,7 @@ class _Play:
         )
         raise_for_status(answer, "the demo's rollout")
 
-    async def _decide(self, report: Report, incident: Incident, token_file: Path) -> None:
-        (record,) = await report.approvals()
+    async def _decide(self, report: Report, record: PlanRecord, token_file: Path) -> None:
         verdict = ApprovalVerdict.APPROVE
         if not self._demo.is_json:
             self._say("\nopsagent wants to change this:")
@@ -294,7 +297,7 @@ class _Play:
             self._say_how(record.plan.plan_id, token_file)
             if self._demo.is_headless:
                 return
-            asked = await self._ask(incident)
+            asked = await self._ask(record.plan.proposal.action.target.entity)
             if asked is None:
                 return
             verdict = asked
@@ -317,9 +320,9 @@ class _Play:
                 f"opsagent approve {plan_id} --state {self._state} --token-file {token_file}"
             )
 
-    async def _ask(self, incident: Incident) -> ApprovalVerdict | None:
+    async def _ask(self, entity: Entity) -> ApprovalVerdict | None:
         """Ask on the terminal without stopping the world; None if somebody decided elsewhere."""
-        self._say(f"Approve for {safe(str(incident.entity))}, as alice? [y/N] ")
+        self._say(f"Approve for {safe(str(entity))}, as alice? [y/N] ")
         with typed(self._narrator.news) as is_typed:
             await self._narrator.until(lambda incident: is_typed() or _is_decided(incident))
             if not is_typed():
@@ -378,10 +381,8 @@ def _has_window() -> bool:
 
 
 def _is_over(incident: Incident) -> bool:
-    kinds = {entry.kind for entry in incident.timeline}
-    if incident.state is IncidentState.RESOLVED:
-        return True
-    return bool(kinds & GAVE_UP)
+    is_given_up = any(entry.kind in GAVE_UP for entry in incident.timeline)
+    return is_given_up or incident.state is IncidentState.RESOLVED
 
 
 def _is_decided(incident: Incident) -> bool:

@@ -5,11 +5,12 @@ Source: standardwebhooks.com specification, version 1: ``v1,`` and the base64 of
 ``id.timestamp.body``.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ class Receiver:
     messages: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
     repeated_total: int = 0
     refused_total: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def take(self, message_id: str, timestamp: str, signatures: str, body: bytes) -> int:
         """Return the HTTP status for one message: 204 taken (also again), 401 not by the secret's holder."""
@@ -44,7 +46,19 @@ class Receiver:
             self.repeated_total += 1
         else:
             self.messages[message_id] = json.loads(body)
+            self._news.set()
         return 204
+
+    async def until_taken(self, message_ids: AbstractSet[str], seconds_max: float) -> bool:
+        """Wait until all of these messages have arrived; False: not within ``seconds_max``."""
+        try:
+            async with asyncio.timeout(seconds_max):
+                while not self.messages.keys() >= message_ids:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
 
     @property
     def reasons(self) -> list[str]:
