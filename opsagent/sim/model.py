@@ -95,7 +95,7 @@ class ScriptedModel:
             request = json.loads(body)
             messages = request["messages"]
             problem = _problem(request, messages)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             problem, request, messages = f"not a chat completion request: {error!r}", {}, ()
         if problem:
             self.refused.append(problem)
@@ -218,7 +218,8 @@ def _problem(request: Obj, messages: Sequence[Obj]) -> str:
 
 def _assistant_problem(request: Obj, message: Obj, number: int) -> str:
     calls = _calls(message)
-    if calls and "thinking" in request and "reasoning_content" not in message:
+    is_thinking = request.get("thinking", {}).get("type") == "enabled"
+    if calls and is_thinking and "reasoning_content" not in message:
         return "thinking is enabled but reasoning_content is missing in assistant tool call message"
     for offset, call in enumerate(calls):
         function = call["function"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from opsagent.clients.model import HttpModelTransport, ModelClient
+from opsagent.clients.model import connect_model
 from opsagent.model.transcript import Mode, Prompt
 from opsagent.ports import Terminal, Transient
 from opsagent.sim.model import ScriptedModel, ScriptedTurn
@@ -17,11 +17,8 @@ ENDING = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DON
 
 
 async def ask(url: str, key: str = "") -> str:
-    transport = HttpModelTransport(url, key)
-    try:
-        return (await ModelClient(transport, "k2").complete(ASK)).text
-    finally:
-        await transport.aclose()
+    async with connect_model(url, "k2", key) as model:
+        return (await model.complete(ASK)).text
 
 
 @pytest.mark.parametrize("key", ["", "sk-secret"])

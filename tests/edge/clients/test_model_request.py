@@ -116,6 +116,12 @@ def test_a_useless_turn_is_replaced_by_our_words() -> None:
     assert roles == [("system", "system"), ("user", "question"), ("user", "Be brief.")]
 
 
+def test_words_without_calls_are_sent_as_they_are() -> None:
+    exchanges = (Exchange(Turn("so it is", "hm")),)
+    last = body(replace(PROMPT, exchanges=exchanges))["messages"][-1]
+    assert last == {"role": "assistant", "content": "so it is", "reasoning_content": "hm"}
+
+
 def test_the_beginning_stays_the_same_byte_for_byte() -> None:
     """A server's prefix cache holds as long as nothing before the new messages changes."""
     shorter, longer = body(), body(replace(PROMPT, exchanges=(Exchange(TURN, RESULTS),) * 2))
