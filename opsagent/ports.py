@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from opsagent.model.alert import Alert
+from opsagent.model.alert import Alert, ReportedAlert
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.incident import Incident
 from opsagent.model.kube import Deployment, KubeObject
@@ -605,6 +605,17 @@ class Executor(Protocol):
 
     async def run(self) -> None:
         """Reconcile what a crash left, then execute, verify and expire until cancelled."""
+        ...
+
+
+class AlertIntake(Protocol):
+    """Where somebody else's alerting reports to."""
+
+    async def take(self, alerts: tuple[ReportedAlert, ...]) -> None:
+        """Take the alerts in; what follows from them is durable when this returns.
+
+        Raises: Transient when that cannot be now: the sender shall try again.
+        """
         ...
 
 

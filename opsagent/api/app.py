@@ -9,6 +9,7 @@ REST answers in JSON, its refusals too; what is not under /v1 and no probe belon
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,16 +18,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from opsagent.api import alertmanager
 from opsagent.api.desk import DeskView
-from opsagent.api.gate import Gate
+from opsagent.api.gate import BEARER_PATH, Gate
 from opsagent.api.inputs import click_of, number, read_body
 from opsagent.api.pages import create_pages
 from opsagent.api.replies import STATUS_OF, failure, reply
 from opsagent.api.session import Sessions
 from opsagent.api.views import answer_tree, incident_tree, plan_tree
+from opsagent.ports import AlertIntake
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """What an Alertmanager reports to, and the bearer token that it sends."""
+
+    intake: AlertIntake
+    token: str = field(repr=False)
 
 
 class _Endpoints:
@@ -64,22 +75,32 @@ class _Endpoints:
         return reply({"path": link_path(self._sessions)}, 201)
 
 
-def create_app(view: DeskView, token: str, sessions: Sessions) -> Starlette:
+def create_app(
+    view: DeskView, token: str, sessions: Sessions, alerts: Alerts | None = None
+) -> Starlette:
     """Return the ASGI application.
 
     Args:
         view: what is shown.
         token: the bearer token that every path under /v1 asks for.
         sessions: who may look at the pages.
+        alerts: where an Alertmanager may report to; without it there is no such path.
     """
     ends = _Endpoints(view, sessions)
+    hooks, tokens = [], {}
+    if alerts is not None:
+        hooks.append(
+            Route(alertmanager.PATH, alertmanager.webhook(alerts.intake), methods=["POST"])
+        )
+        tokens[BEARER_PATH + alertmanager.PATH] = alerts.token
     return Starlette(
         routes=[
             Route("/healthz", ends.healthz),
             Route("/readyz", ends.readyz),
             Mount(
-                "/v1",
+                BEARER_PATH,
                 routes=[
+                    *hooks,
                     Route("/status", ends.status),
                     Route("/incidents", ends.incidents),
                     Route("/incidents/{incident_id}", ends.incident),
@@ -90,7 +111,7 @@ def create_app(view: DeskView, token: str, sessions: Sessions) -> Starlette:
             ),
             Mount("/", app=create_pages(view, sessions)),
         ],
-        middleware=[Middleware(Gate, token=token)],
+        middleware=[Middleware(Gate, token=token, others=tokens)],
         exception_handlers={
             HTTPException: _http_failure,
             **dict.fromkeys(STATUS_OF, _port_failure),

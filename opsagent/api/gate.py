@@ -10,6 +10,8 @@ see ``is_own_post``. A cookie alone would not do, because browsers send it to a 
 """
 
 import hmac
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -47,12 +49,17 @@ class Gate:
     Args:
         app: what is behind the gate.
         token: what ``Authorization: Bearer`` has to carry under /v1.
+        others: paths under /v1 that have a token of their own, which opens nothing else.
     """
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(
+        self, app: ASGIApp, token: str, others: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         assert token, "an empty token would let everybody in"
+        assert all(others.values()), "an empty token would let everybody in"
         self._app = app
         self._expected = f"Bearer {token}".encode()
+        self._others = {path: f"Bearer {each}".encode() for path, each in others.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through or answer it here."""
@@ -61,7 +68,7 @@ class Gate:
             names = ", ".join(sorted(LOOPBACK_NAMES))
             refusal = failure(421, f"This server answers only under these names: {names}.")
             await refusal(scope, receive, send)
-        elif _needs_token(scope["path"]) and not self._knows(headers):
+        elif _needs_token(scope["path"]) and not self._knows(scope["path"], headers):
             refusal = failure(
                 401,
                 "Send the daemon's token as 'Authorization: Bearer ...'; its state folder has it.",
@@ -70,9 +77,9 @@ class Gate:
         else:
             await self._app(scope, receive, send)
 
-    def _knows(self, headers: Headers) -> bool:
+    def _knows(self, path: str, headers: Headers) -> bool:
         given = headers.get("authorization", "").encode("latin-1")  # the bytes as they came
-        return hmac.compare_digest(given, self._expected)
+        return hmac.compare_digest(given, self._others.get(path, self._expected))
 
 
 def _needs_token(path: str) -> bool:

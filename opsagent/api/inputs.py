@@ -51,7 +51,7 @@ def number(text: str, highest: int) -> int | None:
     return int(text) if is_plain and int(text) <= highest else None
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """Return the whole body.
 
     Raises:
@@ -62,8 +62,8 @@ async def read_body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise HTTPException(413, f"Send at most {BODY_BYTES_MAX} bytes.")
+                if len(body) > bytes_max:
+                    raise HTTPException(413, f"Send at most {bytes_max} bytes.")
     except TimeoutError as error:
         raise HTTPException(408, f"Send the whole body within {BODY_TIMEOUT_SECONDS} s.") from error
     return bytes(body)

@@ -32,7 +32,7 @@ from requests.auth import AuthBase
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
-from opsagent.clients.prometheus_rest import PrometheusRest, read_token
+from opsagent.clients.prometheus_rest import PrometheusRest
 from opsagent.clients.prometheus_wire import (
     UNKNOWN_FORM,
     Result,
@@ -41,12 +41,12 @@ from opsagent.clients.prometheus_wire import (
     range_parameters,
     warnings_of,
 )
+from opsagent.clients.rest import SECONDS_MAX, RestReader, read_token
 from opsagent.model.metrics import MetricAnswer, MetricArguments, MetricsHealth, MetricTemplate
 from opsagent.ports import Clock, Terminal, Transient
 
 BYTES_MAX = 16 * 2**20  # about half a million points
 CHUNK_BYTES = 64 * 2**10
-SECONDS_MAX = 10.0
 THREADS = 4
 
 Results: TypeAlias = list[dict[str, object]]
@@ -120,10 +120,10 @@ class _Connection:
             return question(self._library)
         except requests.exceptions.SSLError as error:
             raise Terminal(
-                "prometheus: its certificate is not trusted: see metrics.ca_file"
+                "metrics: its certificate is not trusted: see metrics.ca_file"
             ) from error
         except (requests.RequestException, HTTPError) as error:
-            raise Transient(f"prometheus: {type(error).__name__}") from error
+            raise Transient(f"metrics: {type(error).__name__}") from error
         except (KeyError, TypeError) as error:
             raise Terminal(UNKNOWN_FORM) from error
 
@@ -143,9 +143,9 @@ class _Connection:
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
             body += chunk
             if len(body) > self._limits.bytes:
-                raise Terminal(f"prometheus: an answer of more than {self._limits.bytes} bytes")
+                raise Terminal(f"metrics: an answer of more than {self._limits.bytes} bytes")
             if self._limits.clock.monotonic() > self._deadline:
-                raise Transient("prometheus: the answer takes too long")
+                raise Transient("metrics: the answer takes too long")
         return bytes(body)
 
 
@@ -164,15 +164,15 @@ class PrometheusSource:
     ) -> None:
         self._url = url.rstrip("/")
         self._seconds_max = seconds_max
-        self._token_file = token_file
         limits = _Limits(clock, seconds_max, bytes_max)
         self._connect = partial(_Connection, self._url, token_file, ca_file, limits)
         self._idle: deque[_Connection] = deque()
         self._is_closed = False
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="prometheus")
-        self._rest = PrometheusRest(
-            self._url, token_file=token_file, ca_file=ca_file, seconds_max=seconds_max
+        rest = RestReader(
+            "metrics", url, token_file=token_file, ca_file=ca_file, seconds_max=seconds_max
         )
+        self._rest = PrometheusRest(rest)
 
     async def query(
         self, template: MetricTemplate, arguments: MetricArguments, at: dt.datetime
@@ -237,7 +237,7 @@ class PrometheusSource:
                     self._threads, self._in_thread, question
                 )
         except TimeoutError as error:
-            raise Transient("prometheus: no answer in time") from error
+            raise Transient("metrics: no answer in time") from error
         try:
             return answer_from(msgspec.convert(results, list[Result]), warnings)
         except msgspec.ValidationError as error:

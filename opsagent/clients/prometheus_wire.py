@@ -20,7 +20,7 @@ QUERY_RANGE = "/api/v1/query_range"
 POINTS_MAX = 11_000  # Source: Prometheus' own limit of points a series
 WARNINGS_MAX = 10
 WORDS_CHARACTERS_MAX = 300
-UNKNOWN_FORM = "prometheus: an answer in no known form: check metrics.url"
+UNKNOWN_FORM = "metrics: an answer in no known form: check metrics.url"
 EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 
 _RETRIED = frozenset({408, 425, 429})
@@ -108,7 +108,7 @@ def answer_from(results: Iterable[Result], warnings: tuple[str, ...]) -> MetricA
     """
     series = tuple(sorted(map(_series, results), key=lambda each: sorted(each.labels.items())))
     if warnings and not series:
-        raise Transient(f"prometheus: a partial answer that shows nothing: {warnings[0]}")
+        raise Transient(f"metrics: a partial answer that shows nothing: {warnings[0]}")
     return MetricAnswer(series, warnings)
 
 
@@ -126,7 +126,7 @@ def warnings_of(status: int, body: bytes) -> tuple[str, ...]:
         envelope = _Envelope()
     if status != _OK:
         kind = Transient if status in _RETRIED or status in _SERVER_ERROR else Terminal
-        raise kind(f"prometheus: {status} {_words(envelope.error or _head(body))}".rstrip())
+        raise kind(f"metrics: {status} {_words(envelope.error or _head(body))}".rstrip())
     if envelope.status != "success":
         raise Terminal(UNKNOWN_FORM)
     words = tuple(_words(each) for each in envelope.warnings[:WARNINGS_MAX])
@@ -140,7 +140,7 @@ def _series(result: Result) -> Series:
     except (ValueError, OverflowError):
         points = ()
     if not points:
-        raise Terminal("prometheus: a series without numbers")
+        raise Terminal("metrics: a series without numbers")
     return Series(result.metric, points)
 
 

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from opsagent.controllers.inputs import Found, Input, Moved, Noted, Observed, Unplanned
+from opsagent.controllers.inputs import Found, Input, Moved, Noted, Observed, Told, Unplanned
 from opsagent.controllers.pipeline import Pipeline, Step, merge
 from opsagent.ports import Clock, Store
 from opsagent.runtime.channels import Channel
@@ -54,6 +54,9 @@ class Fold:
             if _is_due(self._pipeline.next_due(), now):
                 steps.append(self._pipeline.tick(now))
             await self.commit(merge(steps))
+            for item in inputs:
+                if isinstance(item, Told):
+                    item.is_committed.set()
 
     async def commit(self, step: Step) -> None:
         """Write the step, then tell the listeners."""
@@ -84,6 +87,8 @@ class Fold:
                 return self._pipeline.evidence(incident_id, evidence, now)
             case Noted(incident_id, notes, investigation_id):
                 return self._pipeline.advised(incident_id, notes, investigation_id, now)
+            case Told(alerts):
+                return self._pipeline.report(alerts, now)
             case Unplanned(incident_id, reason):
                 return self._pipeline.no_plan(incident_id, reason, now)
             case _:

@@ -1,10 +1,11 @@
 """What the fold can be told: the closed set of its inputs."""
 
+import asyncio
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from opsagent.model.alert import Evidence
+from opsagent.model.alert import Evidence, ReportedAlert
 from opsagent.model.entity import Kind
 from opsagent.model.kube import KubeObject
 from opsagent.model.plan import PlanRecord
@@ -53,4 +54,12 @@ class Unplanned:
     reason: str
 
 
-Input: TypeAlias = Observed | Moved | Found | Noted | Unplanned
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Somebody else's alerting reports alerts; ``is_committed`` is set once what follows is durable."""
+
+    alerts: tuple[ReportedAlert, ...]
+    is_committed: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
+
+
+Input: TypeAlias = Observed | Moved | Found | Noted | Unplanned | Told

@@ -1,10 +1,10 @@
 """The fold: one input after another through signals, detection and incidents.
 
 Theory of operation. The pipeline owns the only mutable copy of what opsagent believes about the
-cluster: the inventory, the alerts and the incident book. Every input (an observed object, a plan
-that moved, a finding, the passing of time) goes through one method, which returns a ``Step``: the
-batch to commit and the incidents that want a plan. Nothing here waits, reads a clock or writes, so
-the daemon and ``replay`` share it, and the same inputs give the same bytes.
+cluster: the inventory, the alerts and the incident book. Every input (an observed object, a reported
+alert, a plan that moved, a finding, the passing of time) goes through one method, which returns a
+``Step``: the batch to commit and the incidents that want a plan. Nothing here waits, reads a clock or
+writes, so the daemon and ``replay`` share it, and the same inputs give the same bytes.
 
 Detection waits until every kind it joins has been listed once: on half a picture a deployment
 without pods would look stuck, and an alert whose pods are not listed yet would look cleared.
@@ -14,6 +14,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from opsagent.controllers.reported import Reported
 from opsagent.detection.alerts import judge
 from opsagent.incidents.reduce import (
     Advised,
@@ -30,7 +31,7 @@ from opsagent.incidents.reduce import (
     reduce,
     restore,
 )
-from opsagent.model.alert import Alert, AlertState, Evidence
+from opsagent.model.alert import Alert, AlertState, Evidence, ReportedAlert
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.incident import Incident
 from opsagent.model.kube import KubeObject
@@ -93,7 +94,11 @@ class Pipeline:
         self._book = restore(snapshot.incidents, snapshot.alerts)
         self._alerts: dict[Entity, dict[str, Alert]] = {}
         for alert in snapshot.alerts:
-            self._alerts.setdefault(alert.entity, {})[alert.fingerprint] = alert
+            if alert.is_own:
+                self._alerts.setdefault(alert.entity, {})[alert.fingerprint] = alert
+        self.reported = Reported(
+            self._inventory, (alert for alert in snapshot.alerts if not alert.is_own)
+        )
         self._synced: set[Kind] = set()
         self.ignored_total = 0  # events that found no incident to change
         self._recheck: dict[Entity, dt.datetime] = {}
@@ -123,7 +128,7 @@ class Pipeline:
 
     def next_due(self) -> dt.datetime | None:
         """Return when :meth:`tick` has something to do, None if never."""
-        due = [*self._recheck.values()]
+        due = [*self._recheck.values(), *self.reported.next_due()]
         if (book_due := next_due(self._book)) is not None:
             due.append(book_due)
         return min(due, default=None)
@@ -153,7 +158,12 @@ class Pipeline:
         """Fold the passing of time: judge again what asked for it, let incidents settle."""
         due = sorted(deployment for deployment, at in self._recheck.items() if at <= now)
         steps = [self._judge(deployment, now) for deployment in due]
+        steps += [self._told(*each, now) for each in self.reported.forget(now)]
         return merge([*steps, self._reduce(Tick(), now)])
+
+    def report(self, told: Iterable[ReportedAlert], now: dt.datetime) -> Step:
+        """Fold what somebody else's alerting says."""
+        return merge(self._told(*self.reported.take(each, self._book, now), now) for each in told)
 
     def plan_moved(self, record: PlanRecord, now: dt.datetime) -> Step:
         """Fold a plan's new state."""
@@ -172,6 +182,10 @@ class Pipeline:
     ) -> Step:
         """Fold how the responder came to its answer."""
         return self._reduce(Advised(incident_id, notes, investigation_id), now)
+
+    def _told(self, alert: Alert | None, event: Event | None, now: dt.datetime) -> Step:
+        stored = Step(Batch(alerts=() if alert is None else (alert,)))
+        return stored if event is None else merge([stored, self._reduce(event, now)])
 
     def _everything(self) -> set[Entity]:
         return set(self._inventory.workloads()) | set(self._alerts)

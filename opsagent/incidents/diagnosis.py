@@ -14,7 +14,7 @@ undoing an undo would swing to and fro.
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opsagent.incidents.words import change_text, clock, count, span
 from opsagent.model.alert import Alert, Evidence, EvidenceKind, Symptom
@@ -73,24 +73,44 @@ class _Contrast:
 def diagnose(
     alerts: Sequence[Alert], workload: Workload, now: dt.datetime
 ) -> tuple[Diagnosis, ...]:
-    """Return at most ``CANDIDATES_MAX`` candidates; none without alerts.
+    """Return at most ``CANDIDATES_MAX`` candidates; none without alerts of our own.
+
+    What others report is evidence for the best candidate; it names no cause by itself.
 
     Args:
         alerts: all firing alerts of the Deployment.
         workload: the Deployment as it was when the newest of them fired.
         now: stamps what was compared.
     """
-    if not alerts:
+    own = [alert for alert in alerts if alert.is_own]
+    if not own:
         return ()
-    blamed = _blame(alerts, workload, now)
+    blamed = _blame(own, workload, now)
     found = [] if blamed is None else [blamed]
     left = 1 - max((each.confidence for each in found), default=0.0)
-    by_start = sorted(alerts, key=lambda each: (each.starts_at, each.fingerprint))
+    by_start = sorted(own, key=lambda each: (each.starts_at, each.fingerprint))
     found += [_by_symptom(alert, left) for alert in by_start if alert.name in _ALONE]
     best: dict[Cause, Diagnosis] = {}
     for each in sorted(found, key=lambda each: (-each.confidence, each.cause)):
         best.setdefault(each.cause, each)
-    return tuple(best.values())[:CANDIDATES_MAX]
+    reported = [piece for alert in alerts if not alert.is_own for piece in alert.evidence]
+    kept = list(best.values())[:CANDIDATES_MAX]
+    for top in kept[:1]:
+        evidence = tuple(dict.fromkeys((*top.evidence, *reported)))[:EVIDENCE_MAX]
+        kept[0] = replace(top, evidence=evidence)
+    return tuple(kept)
+
+
+def unexplained(alert: Alert) -> Diagnosis:
+    """Return that it is not known why somebody else's alert fires."""
+    summary = alert.annotations.get("summary", "no summary")
+    return Diagnosis(
+        entity=alert.entity,
+        cause=Cause.UNKNOWN,
+        confidence=0.0,
+        reason=f"{alert.name} was reported to opsagent: {summary}",
+        evidence=alert.evidence[:EVIDENCE_MAX],
+    )
 
 
 def _by_symptom(alert: Alert, left: float) -> Diagnosis:

@@ -2,7 +2,8 @@
 
 Theory of operation. The book holds every incident that can still change. An alert belongs to the incident
 of its group, which is its Deployment: the first alert opens it, later ones join, in whatever order they
-come. Severity only rises. The life cycle:
+come. What somebody else's alerting reports of a Deployment joins in the same way; of anything else, it is
+grouped by its name and where it is. Severity only rises. The life cycle:
 
     open --all alerts clear--> mitigated --> resolved --a day later--> closed
       ^____an alert fires again____|
@@ -35,12 +36,12 @@ from opsagent.incidents.turn import (
     joined,
     opened,
     plan_reasons,
+    reported,
     settled,
     with_evidence,
 )
 from opsagent.incidents.waiting import waiting_for
 from opsagent.model.alert import Alert, Evidence
-from opsagent.model.entity import Entity
 from opsagent.model.incident import Cause, EntryKind, Incident, IncidentState
 from opsagent.model.notification import Notification, NotificationReason
 from opsagent.model.plan import PlanRecord
@@ -135,6 +136,11 @@ def restore(incidents: Iterable[Incident], alerts: Iterable[Alert] = ()) -> Book
     return Book(kept, {each.fingerprint: each for each in alerts})
 
 
+def group_of(incident: Incident) -> str:
+    """Return the group key of the alerts that belong to ``incident``."""
+    return incident.group_key or str(incident.entity)
+
+
 def next_due(book: Book) -> dt.datetime | None:
     """Return when a :class:`Tick` has something to do, None if never."""
     return min((at for each in book.incidents.values() if (at := due(each))), default=None)
@@ -165,9 +171,11 @@ def _fired(
     book: Book, alert: Alert, workload: Workload | None, now: dt.datetime
 ) -> tuple[Book, Effects]:
     book = replace(book, alerts={**book.alerts, alert.fingerprint: alert})
-    incident = _of_group(book, alert.entity, now)
+    incident = _of_group(book, alert, now)
     turn = opened(alert, now) if incident is None else joined(Turn(incident, now), alert)
-    if workload is not None:
+    if not alert.is_own:
+        turn = reported(turn, alert)
+    elif workload is not None:
         firing = [book.alerts[each] for each in turn.incident.firing if each in book.alerts]
         turn = diagnosed(turn, diagnose(firing, workload, now))
     if incident is None:
@@ -175,11 +183,11 @@ def _fired(
     return _finish(book, turn)
 
 
-def _of_group(book: Book, entity: Entity, now: dt.datetime) -> Incident | None:
-    """Return the incident that an alert about ``entity`` belongs to."""
+def _of_group(book: Book, alert: Alert, now: dt.datetime) -> Incident | None:
+    """Return the incident that ``alert`` belongs to."""
     for incident in book.incidents.values():
         is_over = incident.resolved_at not in {None, now}
-        if incident.entity == entity and not is_over:
+        if group_of(incident) == alert.group_key and not is_over:
             return incident
     return None
 

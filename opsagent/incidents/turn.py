@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from opsagent.incidents import tell, timeline
-from opsagent.incidents.diagnosis import EVIDENCE_MAX
+from opsagent.incidents.diagnosis import EVIDENCE_MAX, unexplained
 from opsagent.incidents.words import title
 from opsagent.model.alert import Alert, Evidence, EvidenceKind, Severity
 from opsagent.model.canonical import ordered_id
@@ -52,7 +52,7 @@ class Turn:
 def opened(alert: Alert, now: dt.datetime) -> Turn:
     """Return the first turn of a new incident."""
     incident = Incident(
-        incident_id=ordered_id("inc", now, str(alert.entity)),
+        incident_id=ordered_id("inc", now, alert.group_key),
         entity=alert.entity,
         severity=alert.severity,
         state=IncidentState.OPEN,
@@ -64,6 +64,7 @@ def opened(alert: Alert, now: dt.datetime) -> Turn:
         cleared=(),
         diagnoses=(),
         timeline=(),
+        group_key=alert.group_key,
     )
     turn = Turn(incident, now).note(EntryKind.DETECTED, _summary(alert), _pointer(alert.evidence))
     turn = turn.note(EntryKind.OPENED, f"{incident.title} ({incident.severity.value})")
@@ -116,6 +117,15 @@ def diagnosed(turn: Turn, found: tuple[Diagnosis, ...]) -> Turn:
     text = f"{top.cause.value} ({top.confidence:.2f}): {top.reason}"
     turn = turn.note(EntryKind.CAUSE, text, _pointer(top.evidence))
     return turn.keep(tell.of_cause(turn.incident))
+
+
+def reported(turn: Turn, alert: Alert) -> Turn:
+    """Take over what somebody else's alert says: evidence for the cause that is known, else a cause unknown."""
+    if not turn.incident.diagnoses:
+        return diagnosed(turn, (unexplained(alert),))
+    top, *others = turn.incident.diagnoses
+    diagnoses = (with_evidence(top, alert.evidence), *others)
+    return replace(turn, incident=replace(turn.incident, diagnoses=diagnoses))
 
 
 def _carried(old: Diagnosis | None, new: Diagnosis) -> Diagnosis:

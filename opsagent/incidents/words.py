@@ -19,8 +19,8 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
 def short(entity: Entity) -> str:
-    """Return ``shop/web``."""
-    return f"{entity.namespace}/{entity.name}"
+    """Return ``shop/web``, ``node-1``, or ``the cluster`` for what has no name."""
+    return "/".join(filter(None, (entity.namespace, entity.name))) or "the cluster"
 
 
 def title(alert: Alert) -> str:

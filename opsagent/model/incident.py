@@ -92,3 +92,4 @@ class Incident:
     timeline: tuple[TimelineEntry, ...]
     plan_ids: tuple[str, ...] = ()
     waiting_for: str = ""
+    group_key: str = ""  # of its alerts; empty: the entity
