@@ -3,7 +3,7 @@
 Everything is real but the cluster: the same composition root, two state files, REST on loopback, a
 signed webhook to a receiver. Time runs ``speed`` times faster, through the event loop alone. The demo
 breaks the shop with one bad rollout, waits for a person on the terminal, on the page or on the command line
-(or approves as alice, when told to), and ends when the incident is resolved. It refuses to run for ever: after ``LIMIT`` it says what it waited for.
+(or approves as alice, when told to), and ends when the incident is resolved. It refuses to run for ever: after ``Demo.limit`` it says what it waited for.
 """
 
 import asyncio
@@ -62,7 +62,6 @@ from opsagent.sim.receiver import Receiver, receiving
 from opsagent.sim.scripts import GOOD
 from opsagent.terminal import approval_lines, safe
 
-LIMIT = dt.timedelta(minutes=60)  # of the demo's own time
 VERIFY_WINDOW_SECONDS = 60
 RECEIVER_SECONDS_MAX = 5.0  # for the last message to arrive, before the summary lists them
 EXIT_DENIED = 4
@@ -101,6 +100,7 @@ class Demo:
     model_url: str = ""  # none: by rules alone; SCRIPTED: served here from a script
     model_name: str = "scripted"
     speed: float = 8.0
+    limit: dt.timedelta = dt.timedelta(minutes=60)  # of the demo's own time
     state_dir: Path | None = None
 
 
@@ -261,7 +261,7 @@ class _Play:
         token_file = _write_token(self._state / "alice.token", self._cluster.access.token(ALICE))
         self._tell("calm", "the shop is well: web 3/3 and cart 2/2 replicas ready")
         try:
-            async with asyncio.timeout(LIMIT.total_seconds()):
+            async with asyncio.timeout(self._demo.limit.total_seconds()):
                 await asyncio.sleep(CALM_SECONDS)
                 await self._break()
                 incident = await self._narrator.until(_is_planned_or_over)
@@ -272,7 +272,7 @@ class _Play:
             last = self._narrator.incident
             waited_for = last.waiting_for if last else "an incident"
             raise TimeoutError(
-                f"the demo ended after {LIMIT}: it still waited for {waited_for}"
+                f"the demo ended after {self._demo.limit}: it still waited for {waited_for}"
             ) from None
 
     async def _break(self) -> None:
@@ -338,7 +338,7 @@ class _Play:
         is_terminal = not self._demo.is_headless and sys.stdin.isatty()
         self._tell("stay", f"the page stays up until {'Enter' if is_terminal else 'Ctrl-C'}")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LIMIT.total_seconds()):
+            async with asyncio.timeout(self._demo.limit.total_seconds()):
                 with typed(entered) if is_terminal else contextlib.nullcontext():
                     await entered.wait()
                 if is_terminal:

@@ -1,0 +1,244 @@
+"""The joined daemon on one Lease: who leads works, who stands by is ready, and every term begins from the store."""
+
+import asyncio
+import datetime as dt
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsagent.app import Daemon, World
+from opsagent.controllers.report import Report
+from opsagent.guard.policy import Level
+from opsagent.model.canonical import canonical
+from opsagent.model.incident import EntryKind, Incident, IncidentState
+from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
+from opsagent.ports import Terminal
+from opsagent.runtime.ids import SecureIds
+from opsagent.runtime.retry import SystemChance
+from opsagent.runtime.schedule import LoopSchedule
+from opsagent.settings import ExecutorSettings, PolicySettings, Settings
+from opsagent.sim import Fault, fault_patch
+from tests.fakes.notifier import RecordingNotifier
+from tests.fakes.virtual_time import run
+from tests.scenarios.places import box
+from tests.scenarios.stage import Stage, until
+
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/opsagent/leases/opsagent"
+WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
+
+
+class Replica:
+    """One daemon with a state folder of its own; ``with_hands`` it may act in the shop."""
+
+    def __init__(self, stage: Stage, state: Path, *, with_hands: bool = False) -> None:
+        self._stage = stage
+        self.notifier = RecordingNotifier()
+        settings = Settings(state_dir=state, retention_days=1)
+        if with_hands:
+            policy = PolicySettings(
+                level=Level.APPROVE, namespaces=(stage.namespace,), verify_window_seconds=20
+            )
+            settings = Settings(
+                state_dir=state, executor=ExecutorSettings(), policy=policy, retention_days=1
+            )
+        self.daemon = Daemon(
+            settings,
+            World(
+                clock=stage.clock,
+                chance=SystemChance(7),
+                ids=SecureIds(),
+                schedule=lambda: LoopSchedule(stage.clock),
+                cluster=stage.daemon,
+                hands=stage.executor if with_hands else None,
+                notifier=self.notifier,
+                is_serving=False,
+            ),
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Report]:
+        """Run until the block ends."""
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self.daemon.run())
+            yield await self.daemon.report()
+            task.cancel()
+
+
+async def until_so(is_so: Callable[[], object], *, seconds: float = 300) -> None:
+    async def look() -> bool:
+        return bool(is_so())
+
+    await until(look, seconds=seconds)
+
+
+def leads(report: Report) -> bool:
+    return report.term is not None and not report.unready()
+
+
+async def send(stage: Stage, method: str, path: str, body: object) -> Any:
+    content_type = "application/json" if method == "PUT" else "application/strategic-merge-patch+json"  # fmt: skip
+    answer = await stage.admin.request(
+        method, path, body=canonical(body), content_type=content_type
+    )
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+async def steal_lease(stage: Stage) -> None:
+    """Let somebody who never renews it hold the Lease."""
+    lease = json.loads((await stage.admin.request("GET", LEASE)).body)
+    lease["spec"] |= {"holderIdentity": "thief"}
+    await send(stage, "PUT", LEASE, lease)
+
+
+async def incident_of(report: Report) -> Incident:
+    (incident,) = await report.incidents(10)
+    return incident
+
+
+def test_of_two_replicas_one_leads_and_the_other_takes_over(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with box() as stage:
+            first, second = (Replica(stage, tmp_path / name) for name in ("one", "two"))
+            async with second.running() as standing_by:
+                async with first.running() as leading:
+                    await until_so(lambda: leads(leading) or leads(standing_by))
+                    await asyncio.sleep(600)
+                    assert [leads(leading), leads(standing_by)].count(True) == 1
+                    for report in (leading, standing_by):
+                        assert (list(report.unready()), list(report.overdue())) == ([], [])
+                        assert (await report.status())["is_leader"] is (report.term is not None)
+                stopped_at = stage.clock.now()
+                await until_so(lambda: leads(standing_by))
+                assert (stage.clock.now() - stopped_at).total_seconds() < 10
+
+    run(scene())
+
+
+def test_a_term_that_was_lost_goes_on_from_the_store(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with box() as stage:
+            replica = Replica(stage, tmp_path, with_hands=True)
+            async with replica.running() as report:
+                await until_so(lambda: leads(report))
+                await send(stage, "PATCH", WEB, fault_patch(Fault.MISSING_IMAGE))
+                await until_so(lambda: len(replica.notifier.received) == 2)
+                first_term, before = report.term, await incident_of(report)
+                (record,) = await report.approvals()
+
+                await steal_lease(stage)
+                await until_so(lambda: report.term is None)
+                status = await report.status()
+                assert (status["is_leader"], status["approvals_waiting"]) == (False, 1)
+                assert "sources" not in status
+
+                await until_so(lambda: leads(report))
+                assert report.term is not first_term
+                after = await incident_of(report)
+                assert after.incident_id == before.incident_id
+                assert after.timeline[: len(before.timeline)] == before.timeline
+
+                click = ApprovalRequest(
+                    record.plan.plan_id,
+                    record.plan.plan_hash,
+                    ApprovalVerdict.APPROVE,
+                    stage.tokens["alice"],
+                )
+                assert (await report.decide(click)).is_accepted
+                await until_so(lambda: len(replica.notifier.received) == 3)
+                over = await incident_of(report)
+                assert over.state is IncidentState.RESOLVED
+                assert EntryKind.VERIFIED in {entry.kind for entry in over.timeline}
+            assert len(replica.notifier.attempts) == 3, "nobody was told anything twice"
+            assert len(stage.writes()) == 1
+
+    run(scene())
+
+
+def test_a_new_process_on_the_same_state_goes_on_with_the_same_incident(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with box() as stage:
+            before = []
+            for _ in range(2):
+                replica = Replica(stage, tmp_path)
+                async with replica.running() as report:
+                    await until_so(lambda report=report: leads(report))
+                    if not before:
+                        await send(stage, "PATCH", WEB, fault_patch(Fault.CRASH_LOOP))
+                        await until_so(lambda replica=replica: len(replica.notifier.received) == 2)
+                    await asyncio.sleep(30)
+                    before.append((await incident_of(report)).incident_id)
+            assert before[0] == before[1]
+            assert replica.notifier.attempts == []
+
+    run(scene())
+
+
+def test_without_an_executor_it_suggests(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with box() as stage:
+            replica = Replica(stage, tmp_path)
+            async with replica.running() as report:
+                await until_so(lambda: leads(report))
+                status = await report.status()
+                assert status["actions"] == "suggest: no executor is configured"
+                assert status["messages_to"] == "recording"
+                await send(stage, "PATCH", WEB, fault_patch(Fault.CRASH_LOOP))
+                await until_so(lambda: len(replica.notifier.received) == 2)
+                incident = await incident_of(report)
+            assert "a person could undo the rollout to revision 1" in incident.timeline[-1].text
+            assert not (tmp_path / "executor.db").exists()
+            assert stage.writes() == []
+
+    run(scene())
+
+
+@pytest.mark.timeout(30)
+def test_old_observations_are_dropped_and_live_ones_kept(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with box() as stage:
+            replica = Replica(stage, tmp_path)
+            async with replica.running() as report:
+                await until_so(lambda: leads(report))
+                for hour in range(30):  # a row or two each hour, and none for what stands still
+                    label = {"metadata": {"labels": {"hour": str(hour)}}}
+                    await send(stage, "PATCH", WEB, label)
+                    await asyncio.sleep(3600)
+                rows = [row for seq in range(1, 2000) if (row := await report.row(seq))]
+                horizon = stage.clock.now() - dt.timedelta(hours=25, minutes=1)
+                old = [row for row in rows if row.at < horizon]
+                kept = {str(row.item.meta.name) for row in old if row.item is not None}
+                assert len(old) == len({row.item.meta.uid for row in old if row.item is not None})
+                assert "cart" in kept, "what stands still is known by its one old row"
+                assert "web" not in kept
+                assert leads(report)
+                assert not (await report.status())["restarts"]
+
+    run(scene())
+
+
+@pytest.mark.parametrize("name", ["identity", "redaction.key"])
+def test_a_secret_of_the_install_that_cannot_be_kept_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+
+    async def scene() -> None:
+        async with box() as stage:
+            with pytest.raises(Terminal, match=rf"cannot keep .*{name}: Is a directory"):
+                await Replica(stage, tmp_path).daemon.run()
+
+    run(scene())
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    async def scene() -> None:
+        async with box() as stage:
+            with pytest.raises(Terminal, match=r"cannot make the state folder .*: Not a directory"):
+                await Replica(stage, tmp_path / "file" / "state").daemon.run()
+
+    run(scene())
