@@ -20,24 +20,22 @@ FULL_COVERAGE = ("opsagent/guard/", "opsagent/incidents/")
 class Suite:
     name: str
     arguments: tuple[str, ...]
-    needs_lab: bool = False
+    is_full: bool = False  # runs only with LAB=1 or CI=true: it installs programs, or builds them
+    installer: str = ""  # a module to run first
 
+
+FAST = "not lab and not chaos and not browser"
+COVERAGE = ("--cov", "--cov-report=json:.coverage.json", "--cov-report=term")
+
+CHROMIUM = "tests.browser.chromium"
 
 SUITES = (
     Suite(
-        "fast: core, contracts, edge, scenarios, architecture",
-        (
-            "-m",
-            "not lab and not chaos",
-            "-n",
-            "2",
-            "--cov",
-            "--cov-report=json:.coverage.json",
-            "--cov-report=term",
-        ),
+        "fast: core, contracts, edge, scenarios, architecture", ("-m", FAST, "-n", "2", *COVERAGE)
     ),
-    Suite("chaos: kill -9 on the sim over HTTP", ("-m", "chaos", "-n", "4")),
-    Suite("lab: a real API server with kwok nodes", ("-m", "lab"), needs_lab=True),
+    Suite("chaos: kill -9 over HTTP", ("-m", "chaos", "-n", "4")),
+    Suite("browser: the pages in a real Chromium", ("-m", "browser"), True, CHROMIUM),
+    Suite("lab: a real API server, node and Prometheus", ("-m", "lab"), True),
 )
 
 
@@ -51,25 +49,29 @@ def uncovered() -> list[str]:
     ]
 
 
+def run(suite: Suite, extra: list[str]) -> bool:
+    """Run one suite; say what it came to and how long it took."""
+    print(f"\n== {suite.name}", flush=True)
+    began = time.monotonic()
+    commands = [["-m", "pytest", "-q", *suite.arguments, *extra]]
+    if suite.installer:
+        commands.insert(0, ["-m", suite.installer])
+    statuses = [
+        subprocess.run([sys.executable, *command], cwd=ROOT, check=False).returncode
+        for command in commands
+    ]
+    verdict = "FAILED" if any(statuses) else "ok"
+    print(f"== {suite.name}: {verdict} in {time.monotonic() - began:.0f} s", flush=True)
+    return not any(statuses)
+
+
 def main(extra: list[str]) -> int:
     is_full = os.environ.get("CI") == "true" or os.environ.get("LAB") == "1"
     failed, absent = [], []
     for suite in SUITES:
-        if suite.needs_lab and not is_full:
-            absent.append(
-                f"{suite.name}: needs LAB=1 or CI=true (builds Kubernetes, 7 minutes once)"
-            )
-            continue
-        print(f"\n== {suite.name}", flush=True)
-        began = time.monotonic()
-        status = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *suite.arguments, *extra], cwd=ROOT, check=False
-        ).returncode
-        print(
-            f"== {suite.name}: {'ok' if status == 0 else f'FAILED ({status})'} in {time.monotonic() - began:.0f} s",
-            flush=True,
-        )
-        if status:
+        if suite.is_full and not is_full:
+            absent.append(f"{suite.name}: needs LAB=1 or CI=true, which install programs as root")
+        elif not run(suite, extra):
             failed.append(suite.name)
     if not extra and (holes := uncovered()):
         failed.append("branch coverage of guard and incidents must be 100 %: " + ", ".join(holes))
