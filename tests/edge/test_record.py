@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import errno
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,10 +14,11 @@ import pytest
 from opsagent.app import Daemon, World
 from opsagent.controllers.pipeline import Step
 from opsagent.model.canonical import canonical
+from opsagent.model.entity import Kind
 from opsagent.model.incident import Incident
 from opsagent.model.signal import RowType
 from opsagent.ports import Forbidden, Terminal, Transient
-from opsagent.record import Source, Wish, record
+from opsagent.record import Ledger, Source, Wish, record
 from opsagent.replay import replay_lines
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
@@ -34,8 +36,10 @@ from opsagent.sim import (
     fault_patch,
     shop,
 )
-from opsagent.sources.recording import Recording
-from tests.fakes.virtual_time import LoopClock, run
+from opsagent.sources.recording import Header, Recording
+from opsagent.sources.recording_writer import RawObject, RecordingWriter
+from tests.fakes import wire
+from tests.fakes.virtual_time import EPOCH, LoopClock, run
 
 WEB = f"/apis/apps/v1/namespaces/{SHOP}/deployments/web"
 MERGE = "application/strategic-merge-patch+json"
@@ -304,3 +308,27 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
             await box.record(5)
 
     in_box(tmp_path, scene)
+
+
+class FullDisk(RecordingWriter):
+    """A writer whose disk is full after some lines."""
+
+    lines_left = 2
+
+    def write(self, at: dt.datetime, row_type: RowType, item: RawObject) -> None:
+        self.lines_left -= 1
+        if self.lines_left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(at, row_type, item)
+
+
+async def test_a_disk_that_refuses_ends_the_recording_like_an_interrupt(tmp_path: Path) -> None:
+    stop = asyncio.Event()
+    with FullDisk(tmp_path / "out", Header("out"), KEY) as writer:
+        ledger = Ledger(writer, KEY, stop)
+        for number in range(4):
+            ledger.append(EPOCH, RowType.ADDED, Kind.POD, wire.pod(f"web-{number}"))
+    assert stop.is_set()
+    assert ledger.failure is not None
+    assert ledger.lines == {Kind.POD: 2}
+    assert len(list(Recording(tmp_path / "out").observations())) == 2
