@@ -56,7 +56,7 @@ def request_body(prompt: Prompt, model: str, form: WireForm) -> bytes:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    return canonical(body | _mode(prompt.mode, form))
+    return canonical({**body, **_mode(prompt.mode, form)})
 
 
 def _mode(mode: Mode, form: WireForm) -> Message:

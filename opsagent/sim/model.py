@@ -199,7 +199,8 @@ def _problem(request: Obj, messages: Sequence[Obj]) -> str:
         return "only streams are scripted"
     if messages[0]["role"] != "system" or messages[-1]["role"] not in ("user", "tool"):
         return "the first message has to be the system's, the last a user's or a tool's"
-    number, waiting = 0, []
+    number = 0
+    waiting: list[str] = []
     for message in messages:
         if message["role"] == "tool":
             if not waiting or message["tool_call_id"] != waiting.pop(0):

@@ -42,10 +42,8 @@ def stream(
         for piece in _pieces(arguments, piece_characters):
             yield _call(index, None, None, piece)
     yield _chunk({"content": None, "reasoning_content": None}, finish)
-    written = sum(
-        len(text) for text in (reasoning, content, *(part for _, *part in calls for part in part))
-    )
-    yield _usage(input_bytes // BYTES_PER_TOKEN, written // BYTES_PER_TOKEN + 1)
+    said = "".join([reasoning, content, *(name + arguments for _, name, arguments in calls)])
+    yield _usage(input_bytes // BYTES_PER_TOKEN, len(said) // BYTES_PER_TOKEN + 1)
     yield b"data: [DONE]\n\n"
 
 
