@@ -4,9 +4,21 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from tests.lab.fixture import lab, pytest_collection_finish, pytest_collection_modifyitems
+from tests.lab.fixture import (
+    lab,
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    real_node,
+    telemetry,
+)
 
-__all__ = ("lab", "pytest_collection_finish", "pytest_collection_modifyitems")
+__all__ = (
+    "lab",
+    "pytest_collection_finish",
+    "pytest_collection_modifyitems",
+    "real_node",
+    "telemetry",
+)
 
 # A slow machine is no bug: pytest's own time-out bounds a test, hypothesis need not time examples.
 _SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

@@ -1,4 +1,4 @@
-"""The lab as pytest sees it: tests marked ``lab`` may ask for the fixture ``lab``.
+"""The lab as pytest sees it: tests marked ``lab`` may ask for ``lab``, ``real_node`` and ``telemetry``.
 
 They run where the environment says ``LAB=1`` or ``CI=true``; there a lab that does not start fails them,
 so that green means something. Elsewhere they are skipped, and the reason is printed.
@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.binaries import ensure_binaries
+from tests.lab import node, telemetry as telemetry_programs
+from tests.lab.binaries import KUBE_STATE_METRICS, ensure_binaries
 from tests.lab.cluster import IDENTITIES, Cluster, down, up
+from tests.lab.node import RealNode
+from tests.lab.packages import ensure_packages
 from tests.lab.programs import LabError
+from tests.lab.telemetry import Telemetry
 
 # Waiting for real programs takes real time. The start is not counted: it has a limit of its own.
 TEST_SECONDS = 90
@@ -69,13 +73,31 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         down(state)
 
 
+@pytest.fixture(scope="session")
+def real_node(lab: Lab) -> RealNode:
+    """Add the real node to the lab, for the rest of the run."""
+    return node.up(lab.cluster)
+
+
+@pytest.fixture(scope="session")
+def telemetry(lab: Lab) -> Telemetry:
+    """Add Prometheus and its neighbours to the lab, for the rest of the run."""
+    return telemetry_programs.up(lab.cluster)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what is missing before the first test, since a build takes longer than any test may."""
-    is_needed = any(item.get_closest_marker("lab") for item in session.items)
-    if not is_needed or not is_wanted() or session.config.option.collectonly:
+    if not is_wanted() or session.config.option.collectonly:
         return
+    items = [item for item in session.items if item.get_closest_marker("lab")]
+    asked = {name for item in items for name in getattr(item, "fixturenames", ())}
     try:
-        ensure_binaries()
+        if items:
+            ensure_binaries()
+        if asked & {"real_node", "telemetry"}:
+            ensure_packages()
+        if "telemetry" in asked:
+            ensure_binaries(build=KUBE_STATE_METRICS)
     except LabError as error:
         pytest.exit(f"the lab cannot start: {error}", returncode=1)
 

@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import ground, image, node_config
@@ -29,7 +30,16 @@ INIT = Path(__file__).parent / "node-init.sh"
 _UNSHARE = ("/usr/bin/unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child")
 
 
-def up(cluster: Cluster) -> None:
+@dataclass(frozen=True, slots=True)
+class RealNode:
+    """The node as the cluster knows it. ``kubelet_url`` asks for a certificate of the cluster's."""
+
+    name: str
+    address: str
+    kubelet_url: str
+
+
+def up(cluster: Cluster) -> RealNode:
     """Add the real node and wait until it is Ready. It ends with the cluster.
 
     Raises:
@@ -54,13 +64,10 @@ def up(cluster: Cluster) -> None:
         timeout_seconds=START_SECONDS,
         processes=[first, kubelet],
     )
-    targets = [
-        {
-            "targets": [f"{place.address}:{node_config.KUBELET_PORT}"],
-            "labels": {"node": NAME},
-        }
-    ]
+    served = f"{place.address}:{node_config.KUBELET_PORT}"
+    targets = [{"targets": [served], "labels": {"node": NAME}}]
     (cluster.state / "kubelets.json").write_text(json.dumps(targets))
+    return RealNode(NAME, place.address, f"https://{served}")
 
 
 def _start_registry(cluster: Cluster, folder: Path) -> int:

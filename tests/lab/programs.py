@@ -69,7 +69,7 @@ def is_alive(process: Process) -> bool:
 
 def child_of(parent: Process, name: str) -> Process | None:
     """Return the first process that ``parent`` has started, under a name of ours; None if there is none."""
-    for pid in _pids():
+    for pid in all_pids():
         fields = _stat(pid)
         if fields and int(fields[1]) == parent.pid:
             return Process(name, pid, int(fields[19]), parent.log)
@@ -85,17 +85,21 @@ def command_line(process: Process) -> list[str]:
 
 def rss_mebibytes(process: Process) -> int:
     """Return the resident memory of a process and all below it, 0 if it has ended."""
-    if not is_alive(process):
-        return 0
-    stats = {pid: fields for pid in _pids() if (fields := _stat(pid))}
-    family = {process.pid}
-    while more := {pid for pid, fields in stats.items() if int(fields[1]) in family} - family:
-        family |= more
-    pages = sum(int(stats[pid][21]) for pid in family)
-    return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
+    stats = [fields for pid in family(process) if (fields := _stat(pid))]
+    return sum(int(fields[21]) for fields in stats) * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 
-def _pids() -> list[int]:
+def family(process: Process) -> frozenset[int]:
+    """Return the ids of a process and all below it; empty if it has ended."""
+    parents = {pid: int(fields[1]) for pid in all_pids() if (fields := _stat(pid))}
+    found = {process.pid} if is_alive(process) else set()
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return frozenset(found)
+
+
+def all_pids() -> list[int]:
+    """Return the id of every process there is."""
     return sorted(int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal())
 
 

@@ -59,8 +59,8 @@ async def box(registry: ImageRegistry | None = None) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def real(lab: Lab) -> AsyncIterator[Stage]:
-    """The real API server, in a namespace of the scenario's own."""
+async def real(lab: Lab, node_type: str = "kwok") -> AsyncIterator[Stage]:
+    """The real API server, in a namespace of the scenario's own; on pretended nodes, or on the ``real`` one."""
     async with AsyncExitStack() as stack:
         admin, daemon, executor = [
             await connect(path) for path in (lab.admin, lab.reader, lab.executor)
@@ -82,7 +82,7 @@ async def real(lab: Lab) -> AsyncIterator[Stage]:
                 for entry in writes(lab.audit_log, OURS)[already:]
                 if entry.resource != "leases"
             ],
-            node_selector={"type": "kwok"},
+            node_selector={"type": node_type},
         )
 
 

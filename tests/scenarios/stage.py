@@ -289,7 +289,12 @@ def _manifest(
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"nodeSelector": dict(node_selector), "containers": [container]},
+                "spec": {
+                    "nodeSelector": dict(node_selector),
+                    # Nodes of a special kind are tainted as they are labelled.
+                    "tolerations": [{"key": k, "value": v} for k, v in node_selector.items()],
+                    "containers": [container],
+                },
             },
         },
     }
