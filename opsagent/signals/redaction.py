@@ -38,47 +38,14 @@ from opsagent.model.kube import (
     Pod,
     ReplicaSet,
 )
+from opsagent.signals.secrets import TEXT_LENGTH_MAX, redact_text
 
-TEXT_LENGTH_MAX = 2048  # a v1 Event's message has at most 1024 bytes
-_SLACK = 512  # read beyond the cut, so that a token at the edge is still seen whole enough
-_MARK = "[redacted]"
-_CUT = "\n…"  # on a line of its own, where no pattern reaches from the text before it
+__all__ = ("TEXT_LENGTH_MAX", "redact", "redact_text")  # whoever redacts finds all of it here
 
 ANNOTATIONS_KEPT = frozenset({"deployment.kubernetes.io/revision", "kubernetes.io/change-cause"})
 OWN_PREFIX = "opsagent.io/"
 
 _HASHED = re.compile(r"hmac:[0-9a-f]{16}")
-
-# Source of formats: the issuers' documentation of their token prefixes.
-_TOKENS = re.compile(
-    r"""(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))(?:  # a word's edge, escaped or not
-    eyJ[\w-]{6,}(?:\.[\w-]*){0,4}                       # JWT, JWE
-  | (?:A3T[A-Z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|AIPA|ABIA|ACCA)[A-Z0-9]{12}  # AWS key ids
-  | gh[pousr]_[A-Za-z0-9]{16} | github_pat_\w{16}       # GitHub
-  | gl(?:pat|rt|dt|cbt|ptt|soat)-[\w-]{16}              # GitLab
-  | xox[a-z]-[\w-]{10} | xapp-[\w-]{10}                 # Slack
-  | hooks\.slack\.com/[\w/-]+
-  | AIza[\w-]{30} | ya29\.[\w-]{10}                     # Google
-  | [rsp]k_(?:live|test)_\w{10} | whsec_[\w+/=-]{10,}   # Stripe, standard webhooks
-  | sk-[\w-]{16}                                        # model vendors
-  | npm_\w{30} | pypi-[\w-]{16} | dop_v1_\w{30}
-  | SG\.[\w-]{16,}(?:\.[\w-]*)?                         # SendGrid
-  | hvs\.[\w-]{16} | AGE-SECRET-KEY-1\w{20}             # Vault, age
-    )[\w-]*""",
-    re.VERBOSE,
-)
-_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{1,40}-----[\s\S]*?(?:-----END [A-Z0-9 ]{1,40}-----|\Z)")
-_URL_CREDENTIALS = re.compile(r"://(?:[^\s/@:]*:[^\s]+|[^\s/@]+)@")
-_HEADER = re.compile(
-    r"(?i)((?:proxy-)?authorization|(?:set-)?cookie)(\\?[\"']?\s{0,3}[:=]\s{0,3})[^\r\n]+"
-)
-_SCHEME = re.compile(r"(?i)\b(bearer|basic)\s{1,3}[\w.~+/=-]{8,}")
-_PAIR = re.compile(
-    r"(?i)(pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|signature|[\"']auth"
-    r"|(?:api|access|private|encryption|signing|account)[_-]?key)"
-    r"([\w.-]{0,64}\\?[\"']?\s{0,3}(?:=>|[:=])\s{0,3})"
-    r"(?:\\?\"[^\"]*\"?|'[^']*'?|\\.|[^\s,;&\"'])+"
-)
 
 _ADDRESS_NAME = re.compile(
     r"(?i)(?:host|hostname|addr|address|endpoint|url|uri|server|service|peer|upstream|broker"
@@ -92,18 +59,6 @@ _HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,8}}"
 _ADDRESS = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?|\[[0-9a-f:]{{2,45}}\]:[0-9]{{1,5}}")
 _DOTTED_WITH_PORT = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{1,8}}:[0-9]{{1,5}}")
 _URL = re.compile(rf"([a-z][a-z0-9+.-]{{1,15}}://{_HOST}(?::[0-9]{{1,5}})?)(/[^\s]*)?")
-
-
-def redact_text(text: str) -> str:
-    """Return ``text`` without secrets of known formats, at most ``TEXT_LENGTH_MAX`` characters."""
-    kept = text[: TEXT_LENGTH_MAX + _SLACK]
-    kept = _PEM.sub(_MARK, kept)
-    kept = _TOKENS.sub(_MARK, kept)
-    kept = _URL_CREDENTIALS.sub(f"://{_MARK}@", kept)
-    kept = _HEADER.sub(rf"\1\2{_MARK}", kept)
-    kept = _SCHEME.sub(rf"\1 {_MARK}", kept)
-    kept = _PAIR.sub(rf"\1\2{_MARK}", kept)
-    return kept if len(kept) <= TEXT_LENGTH_MAX else kept[: TEXT_LENGTH_MAX - len(_CUT)] + _CUT
 
 
 def redact(item: KubeObject, key: bytes) -> KubeObject:

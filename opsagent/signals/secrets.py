@@ -1,0 +1,145 @@
+"""Secrets in free text: what they look like, texts without them, and which words could belong to one.
+
+Theory of operation. ``scrub`` takes out tokens of known formats, values behind names of secrets, and runs
+of characters that only chance would have written. It costs several passes over the text, too many for
+every line of every log. So ``suspicion`` judges one word (a run without white space): no pattern of
+``scrub`` begins in a word that is above suspicion, hence a text of such words alone is left as it is by
+``scrub`` and need not be shown to it. Words repeat; whoever reads many lines remembers the judgement.
+
+Both are linear in the text: patterns start at literals, their repeats run over one character class, over
+alternatives that begin differently, or are bounded. ``scrub`` is idempotent.
+
+It refuses to guess at short texts that merely look odd: what has no known format, no telling name and
+fewer than 32 characters passes.
+"""
+
+import re
+from enum import Enum
+
+TEXT_LENGTH_MAX = 2048  # a v1 Event's message has at most 1024 bytes
+_SLACK = 512  # read beyond the cut, so that a token at the edge is still seen whole enough
+MARK = "[redacted]"
+_CUT = "\n…"  # on a line of its own, where no pattern reaches from the text before it
+
+# Source of formats: the issuers' documentation of their token prefixes.
+_TOKENS = re.compile(
+    r"""(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))(?:  # a word's edge, escaped or not
+    eyJ[\w-]{6,}(?:\.[\w-]*){0,4}                       # JWT, JWE
+  | (?:A3T[A-Z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|AIPA|ABIA|ACCA)[A-Z0-9]{12}  # AWS key ids
+  | gh[pousr]_[A-Za-z0-9]{16} | github_pat_\w{16}       # GitHub
+  | gl(?:pat|rt|dt|cbt|ptt|soat)-[\w-]{16}              # GitLab
+  | xox[a-z]-[\w-]{10} | xapp-[\w-]{10}                 # Slack
+  | hooks\.slack\.com/[\w/-]+
+  | AIza[\w-]{30} | ya29\.[\w-]{10}                     # Google
+  | [rsp]k_(?:live|test)_\w{10} | whsec_[\w+/=-]{10,}   # Stripe, standard webhooks
+  | sk-[\w-]{16}                                        # model vendors
+  | npm_\w{30} | pypi-[\w-]{16} | dop_v1_\w{30}
+  | SG\.[\w-]{16,}(?:\.[\w-]*)?                         # SendGrid
+  | hvs\.[\w-]{16} | AGE-SECRET-KEY-1\w{20}             # Vault, age
+    )[\w-]*""",
+    re.VERBOSE,
+)
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{1,40}-----[\s\S]*?(?:-----END [A-Z0-9 ]{1,40}-----|\Z)")
+_URL_CREDENTIALS = re.compile(r"://(?:[^\s/@:]{0,512}:[^\s]{1,512}|[^\s/@]+)@")
+_HEADER = re.compile(
+    r"(?i)((?:proxy-)?authorization|(?:set-)?cookie)(\\?[\"']?\s{0,3}[:=]\s{0,3})[^\r\n]+"
+)
+# What follows must not be one plain word: "basic authentication failed" holds no secret.
+_SCHEME = re.compile(
+    r"(?i)\b(bearer|basic)\s{1,3}(?!(?-i:[A-Z]?[a-z]{0,32})(?:[\s.,:;]|$))[\w.~+/=-]{8,}"
+)
+_NAME = (
+    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|signature|[\"']auth"
+    r"|(?:api|access|private|encryption|signing|account)[_-]?key)"
+)
+_PAIR = re.compile(
+    rf"(?i)({_NAME})"
+    r"([\w.-]{0,64}\\?[\"']?\s{0,3}(?:=>|[:=])\s{0,3})"
+    r"(?:\\?\"[^\"]*\"?|'[^']*'?|\\.|[^\s,;&\"'])+"
+)
+_RUN_LENGTH_MIN = 32
+# A public key's fingerprint is printed with its hash's name and is no secret.
+_RUN = re.compile(r"(?<![A-Za-z0-9+/_=-])(?<!SHA256:)[A-Za-z0-9+/_-]{32,}={0,2}")
+# Of 62 letters drawn at random, neighbours differ in sort with probability 0.62; in CamelCase below 0.3.
+_SORT_CHANGE = re.compile(r"[a-z](?=[^a-z])|[A-Z](?=[^A-Z])|[0-9](?=[^0-9])")
+_SORT_CHANGES_MIN_RATIO = 0.4
+_DIGITS_MIN = 2
+
+
+def scrub(text: str) -> str:
+    """Return ``text`` without secrets of known formats, with ``[redacted]`` in their places."""
+    kept = _PEM.sub(MARK, text)
+    kept = _TOKENS.sub(MARK, kept)
+    kept = _URL_CREDENTIALS.sub(f"://{MARK}@", kept)
+    kept = _HEADER.sub(rf"\1\2{MARK}", kept)
+    kept = _SCHEME.sub(rf"\1 {MARK}", kept)
+    kept = _PAIR.sub(rf"\1\2{MARK}", kept)
+    return _RUN.sub(_unless_random, kept)
+
+
+def redact_text(text: str) -> str:
+    """Return ``text`` without secrets, at most ``TEXT_LENGTH_MAX`` characters of it."""
+    kept = scrub(text[: TEXT_LENGTH_MAX + _SLACK])
+    return kept if len(kept) <= TEXT_LENGTH_MAX else kept[: TEXT_LENGTH_MAX - len(_CUT)] + _CUT
+
+
+def _unless_random(run: re.Match[str]) -> str:
+    return MARK if _is_random(run[0]) else run[0]
+
+
+def _is_random(run: str) -> bool:
+    """Tell whether a run of at least 32 characters mixes small and capital letters and digits as chance does."""
+    if run.islower() or run.isupper() or sum(map(str.isdigit, run)) < _DIGITS_MIN:
+        return False
+    return len(_SORT_CHANGE.findall(run)) >= _SORT_CHANGES_MIN_RATIO * len(run)
+
+
+class Suspicion(Enum):
+    """What one word may have to do with a secret."""
+
+    NONE = "none"
+    NAMES = "names"  # names one, if the next word begins with a colon or an equals sign
+    HOLDS = "holds"  # holds one, or the words behind it do
+
+
+# Every match of a pattern above holds one of these in its first word, case aside.
+_HINT = re.compile(
+    r"p(?:ass|wd|ypi-)|s(?:ecret|ignature|lack|k-|g\.)|token|c(?:redential|ookie)|b(?:earer|asic)|key|auth|eyj"
+    r"|g(?:h[pousr]_|ithub_|l[a-z]{2,4}-)|x(?:ox|app-)|aiza|ya29\.|[rsp]k_(?:live|test)_|npm_|dop_v1_|hvs\."
+    r"|-----begin"
+)
+_AWS = re.compile(r"A[A-Z0-9]{15}")
+# No letter of these words is in a hint: numbers, stamps, addresses, hexadecimal ids, units.
+HARMLESS = r"0-9a-fmnsuxµTZ.:,/()\[\]<>{}\"'+%_*#|;-"
+_HARMLESS = re.compile(rf"[{HARMLESS}=]*")
+_NAMED = re.compile(rf"(?:{_NAME}|authorization|cookie)[\w.-]{{0,64}}\\?[\"']?([:=]|$)")
+_SCHEMES = ("bearer", "basic")
+
+
+def suspicion(word: str) -> Suspicion:
+    """Judge one word. It errs on the safe side: HOLDS says that ``scrub`` should look, no more."""
+    if _HARMLESS.fullmatch(word) and (len(word) < _RUN_LENGTH_MIN or word == word.lower()):
+        return Suspicion.NONE
+    folded = word.casefold()
+    if _HINT.search(folded):
+        if _TOKENS.search(word) or "-----BEGIN" in word:
+            return Suspicion.HOLDS
+        judged = _named(folded)
+        if judged is not Suspicion.NONE:
+            return judged
+    if "@" in word and "://" in word:
+        return Suspicion.HOLDS
+    has_capitals = word != folded
+    if has_capitals and (_AWS.search(word) or any(map(_is_random, _RUN.findall(word)))):
+        return Suspicion.HOLDS
+    return Suspicion.NONE
+
+
+def _named(folded: str) -> Suspicion:
+    """Judge a word with a telling name in it."""
+    if not folded.isascii() or folded.endswith(_SCHEMES):
+        return Suspicion.HOLDS
+    found = _NAMED.search(folded)
+    if found is None:
+        return Suspicion.NONE
+    return Suspicion.HOLDS if found[1] else Suspicion.NAMES
