@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -104,10 +104,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Leave a few KiB free on ``disk``; return what takes the rest."""
+    """Fill ``disk``; return what takes the room."""
     ballast = disk / "ballast"
-    status = os.statvfs(disk)
-    ballast.write_bytes(b"x" * (status.f_bavail * status.f_frsize - 8192))
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
     return ballast
 
 
