@@ -1,7 +1,6 @@
 """What a stranger can get wrong: each ends with its exit code and a message that helps, and nothing is lost."""
 
 import json
-import os
 import signal
 import socket
 import sqlite3
