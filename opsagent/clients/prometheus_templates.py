@@ -41,7 +41,7 @@ _REAL = 'namespace="<namespace>", container!="", container!="POD"'
 _ONE = 'namespace="<namespace>", pod="<pod>", container="<container>"'
 
 _TEXTS: Mapping[MetricTemplate, str] = {
-    # Not increase(): that extrapolates, and restarts are whole.
+    # Not increase(): that extrapolates, and restarts are whole. One sample shows no rise and no rest.
     MetricTemplate.CONTAINER_RESTARTS: """
 (
   max by (namespace, pod, container) (
@@ -50,6 +50,9 @@ _TEXTS: Mapping[MetricTemplate, str] = {
   - min by (namespace, pod, container) (
     min_over_time(kube_pod_container_status_restarts_total{namespace="<namespace>"}[<window>])
   )
+  and sum by (namespace, pod, container) (
+    count_over_time(kube_pod_container_status_restarts_total{namespace="<namespace>"}[<window>])
+  ) > 1
 )"""
     + _OF_DEPLOYMENT,
     MetricTemplate.CONTAINER_MEMORY_BYTES: f"""

@@ -7,6 +7,7 @@ from opsagent.executor.desk import Desk
 from opsagent.executor.engine import Engine
 from opsagent.executor.execution import Execution
 from opsagent.executor.journal import Journal
+from opsagent.executor.numbers import Numbers
 from opsagent.executor.rollback import Rollback
 from opsagent.executor.survey import Survey, SymptomsOf
 from opsagent.executor.undo import UndoTool
@@ -18,6 +19,7 @@ from opsagent.ports import (
     ClusterReader,
     ClusterWriter,
     KubeTransport,
+    MetricsSource,
     PlanStore,
 )
 
@@ -28,11 +30,14 @@ class ExecutorConfig:
 
     ``agents``: the usernames of opsagent's own identities, which never decide on a plan.
     ``symptoms_of``: detection's own judgement of a workload, so that verification and alerts agree.
+    ``metrics``: a second witness for verification, scraped at least every ``scrape_seconds``; None: none.
     """
 
     policy: Policy
     agents: frozenset[str]
     symptoms_of: SymptomsOf
+    metrics: MetricsSource | None = None
+    scrape_seconds: float = 30.0
 
 
 def build(
@@ -70,7 +75,10 @@ def assemble(
     """Return desk and engine over any writer."""
     journal = Journal(store, clock)
     tool = UndoTool(writer)
-    survey = Survey(writer, reader, store, clock, config.symptoms_of)
+    numbers = None
+    if config.metrics is not None:
+        numbers = Numbers(config.metrics, clock, config.scrape_seconds)
+    survey = Survey(writer, reader, store, clock, config.symptoms_of, numbers=numbers)
     desk = Desk(journal, tool, survey, reviewer, policy=config.policy, agents=config.agents)
     execution = Execution(journal, tool, survey, reviewer, config.policy)
     verification = Verification(journal, survey)

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeAlias, TypeVar
 
+from opsagent.executor.numbers import Numbers
 from opsagent.executor.undo import template_digest
 from opsagent.guard.decide import Attempt, Situation, attempt_of
 from opsagent.guard.verification import Observation, readiness_baseline
@@ -50,12 +51,15 @@ class Survey:
         store: PlanStore,
         clock: Clock,
         symptoms_of: SymptomsOf,
+        *,
+        numbers: Numbers | None = None,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._store = store
         self._clock = clock
         self._symptoms_of = symptoms_of
+        self._numbers = numbers
 
     async def situation(self, proposal: Proposal, plan_id: str = "") -> Situation:
         """Return the facts that the guard decides on; ``plan_id`` is the plan that is judged, if it exists.
@@ -86,14 +90,19 @@ class Survey:
         found = await _known(self._list(Kind.DEPLOYMENT, namespace))
         return None if found is None else readiness_baseline(_of_type(found, Deployment))
 
-    async def observe(self, target: Entity) -> Observation:
-        """Take one look for verification."""
+    async def observe(
+        self, target: Entity, window: dt.timedelta, since: dt.datetime
+    ) -> Observation:
+        """Take one look for verification, whose ``window`` began at ``since``."""
         raw = await _measured(self._writer.read_deployment(target))
         others = await _measured(self._neighbours(target))
+        numbers = None
+        if self._numbers is not None:
+            numbers = await self._numbers.look(target, window, since)
         if raw is None:
-            return Observation(None, None, "", others)
+            return Observation(None, None, "", others, numbers)
         symptoms = await _measured(self._symptoms(raw.decoded))
-        return Observation(symptoms, raw.decoded, template_digest(raw), others)
+        return Observation(symptoms, raw.decoded, template_digest(raw), others, numbers)
 
     async def _has_revision(self, proposal: Proposal) -> bool | None:
         action = proposal.action

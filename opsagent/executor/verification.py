@@ -37,11 +37,13 @@ class Verification:
 
     async def _outcome(self, record: PlanRecord) -> Outcome:
         proposal = record.plan.proposal
-        expected = await self._expectation(record)
         clock = self._journal.clock
         resumed_at, resumed = clock.now(), clock.monotonic()
         # A wall clock that was set back before the window's beginning must not prolong the window.
         started_at = min(record.transitions[-1].at, resumed_at)
+        expected = await self._expectation(record, started_at)
+        target = proposal.action.target.entity
+        window = dt.timedelta(seconds=proposal.verify.window_seconds)
         seconds = proposal.verify.window_seconds / (
             SAMPLES_PER_NEEDED * proposal.verify.samples_min
         )
@@ -54,11 +56,10 @@ class Verification:
             if outcome is not None:
                 return outcome
             await asyncio.sleep(seconds)
-            samples.append(
-                sample(expected, await self._survey.observe(proposal.action.target.entity))
-            )
+            seen = await self._survey.observe(target, window, started_at)
+            samples.append(sample(expected, seen))
 
-    async def _expectation(self, record: PlanRecord) -> Expectation:
+    async def _expectation(self, record: PlanRecord, written_at: dt.datetime) -> Expectation:
         plan = record.plan
         intent = await self._journal.store.intent(plan.plan_id)
         assert intent is not None, "plans that were written are stored with their intent"
@@ -68,4 +69,5 @@ class Verification:
             template_digest=intent.result_digest,
             symptoms=frozenset(plan.proposal.symptoms),
             baseline=intent.baseline,
+            written_at=written_at,
         )

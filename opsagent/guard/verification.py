@@ -3,7 +3,10 @@
 Theory of operation. Each sample looks at three signals: the symptoms that led to the action are gone;
 the target is fully rolled out and ready, and still carries our change; no other Deployment of the
 namespace has fewer ready replicas than before the write (or than it wants, if it was scaled down).
-A signal that cannot be measured is unknown, and unknown never counts as good.
+Where a metrics source is configured, a fourth, from another witness: no container of the target restarts,
+and as many replicas are ready as it wants. Metrics lag, so what they say counts only if it is younger than
+the write, and only a restart speaks against the change: a count that is short may be an old one.
+A signal that cannot be measured is unknown, and unknown never counts as good. No source is no signal.
 
 The verdict falls at the end of the window, never before: a rollout may look worse before it looks
 better, and better before it looks worse. Passed means that the last ``samples_min`` samples are all
@@ -22,13 +25,15 @@ from opsagent.model.alert import Symptom
 from opsagent.model.kube import Deployment
 from opsagent.model.plan import Outcome, Verdict, VerifySpec
 
+NO_METRICS = "metrics are not configured"
+
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """What the samples are held against.
 
     ``baseline``: name -> ready replicas of every Deployment of the namespace, read before the write.
-    ``template_digest``: of the template as our write left it.
+    ``template_digest``: of the template as our write left it. ``written_at``: when that was at the latest.
     """
 
     action_id: str
@@ -36,19 +41,35 @@ class Expectation:
     template_digest: str
     symptoms: frozenset[Symptom]
     baseline: Mapping[str, int]
+    written_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What a metrics source said of the target; each None where it could not, or only in part.
+
+    ``restarts``: pod -> restarts of its containers within the time looked at. ``sample_at``: when the newest
+    sample of the target's status was taken.
+    """
+
+    restarts: Mapping[str, int] | None
+    replicas_ready: int | None
+    sample_at: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What one look at the cluster found; None where it could not look.
 
-    ``template_digest`` is that of ``target``, by the same rule as in the expectation.
+    ``template_digest`` is that of ``target``, by the same rule as in the expectation. ``metrics`` is None
+    where no source is configured.
     """
 
     symptoms: frozenset[Symptom] | None
     target: Deployment | None
     template_digest: str
     neighbours: tuple[Deployment, ...] | None
+    metrics: Metrics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +82,27 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The three signals at one moment."""
+    """The signals at one moment; ``metrics`` is None where no source is configured."""
 
     symptom: Signal
     readiness: Signal
     neighbour: Signal
+    metrics: Signal | None = None
 
     @property
-    def signals(self) -> tuple[Signal, Signal, Signal]:
-        """All three, in order."""
-        return self.symptom, self.readiness, self.neighbour
+    def signals(self) -> tuple[Signal, ...]:
+        """All that there are, in order."""
+        objects = (self.symptom, self.readiness, self.neighbour)
+        return objects if self.metrics is None else (*objects, self.metrics)
 
 
 def sample(expected: Expectation, seen: Observation) -> Sample:
     """Judge one look."""
     return Sample(
-        _symptom(expected, seen), _readiness(expected, seen), _neighbour(expected, seen.neighbours)
+        _symptom(expected, seen),
+        _readiness(expected, seen),
+        _neighbour(expected, seen.neighbours),
+        None if seen.metrics is None else _metrics(expected, seen.metrics, seen.target),
     )
 
 
@@ -121,7 +147,8 @@ def _outcome(last: Sequence[Sample], samples_min: int) -> Outcome:
         unknown = (*unknown, f"{len(last)} of {samples_min} samples could be taken")
     if unknown:
         return Outcome(Verdict.UNKNOWN, unknown)
-    return Outcome(Verdict.PASSED, tuple(signal.reason for signal in last[-1].signals))
+    reasons = tuple(signal.reason for signal in last[-1].signals)
+    return Outcome(Verdict.PASSED, reasons if last[-1].metrics else (*reasons, NO_METRICS))
 
 
 def _reasons(signals: Iterable[Signal], verdict: Verdict) -> tuple[str, ...]:
@@ -171,3 +198,21 @@ def _neighbour(expected: Expectation, neighbours: tuple[Deployment, ...] | None)
     if worse:
         return Signal(Verdict.FAILED, f"less ready than before: {', '.join(worse)}")
     return Signal(Verdict.PASSED, "no other Deployment of the namespace lost readiness")
+
+
+def _metrics(expected: Expectation, said: Metrics, target: Deployment | None) -> Signal:
+    """Judge by the numbers. Which pods are there is not asked: those that restart are named, and enough must be seen."""
+    restarting = sorted(pod for pod, count in (said.restarts or {}).items() if count)
+    if restarting:
+        return Signal(Verdict.FAILED, f"restarting by the metrics: {', '.join(restarting)}")
+    if said.restarts is None or said.replicas_ready is None or said.sample_at is None:
+        return Signal(Verdict.UNKNOWN, "the metrics could not be read whole")
+    if said.sample_at <= expected.written_at:
+        return Signal(Verdict.UNKNOWN, "the metrics have no sample since the change")
+    if target is None:
+        return Signal(Verdict.UNKNOWN, "the metrics cannot be held against the target")
+    wanted, seen = target.replicas_desired, len(said.restarts)
+    if said.replicas_ready < wanted or seen < wanted:
+        words = f"by the metrics {said.replicas_ready} of {wanted} replicas are ready, restarts of {seen} known"
+        return Signal(Verdict.UNKNOWN, words)
+    return Signal(Verdict.PASSED, "by the metrics all replicas are ready and none restarts")

@@ -14,7 +14,7 @@ class MetricTemplate(StrEnum):
     """Every question. In brackets: the arguments it takes, all of them and no others; then the labels of the answer."""
 
     CONTAINER_RESTARTS = "container_restarts"
-    """[namespace, deployment, window] How often each container of its pods restarted in the window; by pod, container."""
+    """[namespace, deployment, window] How often each container of its pods restarted in the window, if that holds two samples; by pod, container."""
     CONTAINER_MEMORY_BYTES = "container_memory_bytes"
     """[namespace, pod, container] The working set, which the limit is held against; by pod, container."""
     CONTAINER_MEMORY_LIMIT_RATIO = "container_memory_limit_ratio"

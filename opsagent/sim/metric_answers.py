@@ -123,7 +123,9 @@ def _restarts(look: _Look) -> Vector:
     metric, where = "kube_pod_container_status_restarts_total", look.in_namespace
     most = _by(_CONTAINER, max, look.over(lambda w: max(v for _, v in w), metric, **where))
     least = _by(_CONTAINER, min, look.over(lambda w: min(v for _, v in w), metric, **where))
-    return look.of_deployment({key: value - least[key] for key, value in most.items()})
+    counts = _by(_CONTAINER, sum, look.over(lambda w: float(len(w)), metric, **where))
+    rise = {key: value - least[key] for key, value in most.items() if counts[key] > 1}
+    return look.of_deployment(rise)
 
 
 def _memory(look: _Look) -> Vector:

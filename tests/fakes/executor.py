@@ -21,7 +21,7 @@ from opsagent.model.plan import (
     PlanRecord,
     PlanState,
 )
-from opsagent.ports import Approval, Intent, Move
+from opsagent.ports import Approval, Intent, MetricsSource, Move
 from opsagent.store.executor import ExecutorStore
 from tests.fakes.deployments import Crash, FakeCluster, FakeReviewer, Fuse, symptoms_of
 from tests.fakes.plans import POLICY, PROPOSAL
@@ -81,6 +81,7 @@ class Bench:
     cluster: FakeCluster = dataclasses.field(default_factory=FakeCluster)
     reviewer: FakeReviewer = dataclasses.field(default_factory=FakeReviewer)
     policy: Policy = POLICY
+    metrics: MetricsSource | None = None
 
     @asynccontextmanager
     async def life(self, fuse: Fuse | None = None) -> AsyncIterator[Life]:
@@ -93,7 +94,7 @@ class Bench:
             reviewer=self.reviewer,
             store=CrashingStore(store, self.cluster.fuse),
             clock=self.cluster.clock,
-            config=ExecutorConfig(self.policy, frozenset({AGENT}), symptoms_of),
+            config=ExecutorConfig(self.policy, frozenset({AGENT}), symptoms_of, self.metrics),
         )
         try:
             async with asyncio.TaskGroup() as group:

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from opsagent.guard.verification import (
+    NO_METRICS,
     Expectation,
+    Metrics,
     Observation,
     Sample,
     Signal,
@@ -36,6 +38,12 @@ EXPECTED = Expectation(
     template_digest="written",
     symptoms=frozenset({Symptom.CRASH_LOOP}),
     baseline=readiness_baseline([neighbour("pay", 3), neighbour("mail", 1), deployment()]),
+    written_at=NOW,
+)
+SAID = Metrics(
+    restarts={"cart-1": 0, "cart-2": 0, "cart-3": 0},
+    replicas_ready=3,
+    sample_at=NOW + dt.timedelta(seconds=1),
 )
 SEEN = Observation(
     symptoms=frozenset({Symptom.OOM_KILLED}),  # not one of those that led to the action
@@ -116,6 +124,46 @@ def test_no_neighbour_may_lose_readiness(neighbours, verdict):
     assert verdicts(look(neighbours=neighbours)) == ("passed", "passed", verdict)
 
 
+@pytest.mark.parametrize(
+    ("changes", "verdict", "reason"),
+    [
+        ({}, "passed", "all replicas are ready and none restarts"),
+        ({"restarts": {"cart-1": 0, "cart-2": 2, "cart-3": 1}}, "failed", "cart-2, cart-3"),
+        ({"restarts": {"cart-2": 1}, "replicas_ready": None}, "failed", "cart-2"),
+        ({"restarts": None}, "unknown", "could not be read"),
+        ({"replicas_ready": None}, "unknown", "could not be read"),
+        ({"sample_at": None}, "unknown", "could not be read"),
+        ({"sample_at": NOW}, "unknown", "no sample since the change"),
+        ({"replicas_ready": 2}, "unknown", "2 of 3 replicas"),
+        ({"restarts": {"cart-1": 0, "cart-2": 0}}, "unknown", "restarts of 2 known"),
+        ({"replicas_ready": 4, "restarts": dict.fromkeys("abcd", 0)}, "passed", "none restarts"),
+    ],
+)
+def test_a_second_witness_must_agree(changes, verdict, reason):
+    item = look(metrics=dataclasses.replace(SAID, **changes))
+    assert verdicts(item) == ("passed", "passed", "passed", verdict)
+    assert reason in item.metrics.reason
+
+
+def test_metrics_about_a_target_that_cannot_be_read_say_nothing():
+    assert look(metrics=SAID, target=None).metrics.verdict is Verdict.UNKNOWN
+
+
+def test_no_source_is_no_signal_and_is_said():
+    assert look().metrics is None
+    assert outcome([GOOD] * 3, 60).reasons[-1] == NO_METRICS
+    told = look(metrics=SAID)
+    assert outcome([told] * 3, 60).reasons[-1] == told.metrics.reason
+
+
+def test_a_source_that_fails_never_passes():
+    blind = look(metrics=Metrics(None, None, None))
+    assert outcome([look(metrics=SAID), look(metrics=SAID), blind], 60) is None
+    found = outcome([look(metrics=SAID), look(metrics=SAID), blind], 120)
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.reasons == ("the metrics could not be read whole",)
+
+
 GOOD = look()
 BAD = look(symptoms=EXPECTED.symptoms)
 BLIND = look(neighbours=None)
@@ -140,7 +188,7 @@ def test_no_verdict_falls_before_the_end_of_the_window(samples):
 def test_good_to_the_end_is_passed_whatever_was_before():
     found = outcome([BAD, BLIND, GOOD, GOOD, GOOD], 60)
     assert found.verdict is Verdict.PASSED
-    assert found.reasons == tuple(signal.reason for signal in GOOD.signals)
+    assert found.reasons == (*(signal.reason for signal in GOOD.signals), NO_METRICS)
 
 
 @pytest.mark.parametrize("last", [[BAD, GOOD, GOOD], [GOOD, GOOD, BAD], [BLIND, BAD, BLIND]])
@@ -175,7 +223,7 @@ def test_after_a_restart_past_the_window_samples_are_taken_before_a_verdict_fall
 
 
 signals = st.sampled_from([Signal(verdict, verdict.value) for verdict in Verdict])
-samples = st.lists(st.builds(Sample, signals, signals, signals), max_size=6)
+samples = st.lists(st.builds(Sample, signals, signals, signals, st.none() | signals), max_size=6)
 
 
 @given(samples, st.integers(0, 200))
