@@ -94,7 +94,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     try:
         if items:
             ensure_binaries()
-        if asked & {"real_node", "telemetry"}:
             ensure_packages()
         if "telemetry" in asked:
             ensure_binaries(build=KUBE_STATE_METRICS)

@@ -1,10 +1,9 @@
 """Debian's Prometheus and Alertmanager on loopback ports of their own, for tests that need the real ones.
 
-``apt-get install prometheus prometheus-alertmanager`` is all they need; no service of the machine is
-touched. Each runs from a folder of its own and is killed at the end of the block.
+They come as ``packages`` unpacks them; no service of the machine is touched. Each runs from a folder of
+its own and is killed at the end of the block.
 """
 
-import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,26 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.lab.packages import ensure_packages
 from tests.lab.programs import LabError, free_ports, start, stop, wait_until
 
 READY_SECONDS = 30.0
-PACKAGES = {
-    "prometheus": "prometheus",
-    "promtool": "prometheus",
-    "prometheus-alertmanager": "prometheus-alertmanager",
-}
 
 
 def program(name: str) -> str:
-    """Return the path of an installed program.
+    """Return the path of a program; fetch it first if this machine has none.
 
     Raises:
-        LabError: it is not installed, and how to install it.
+        LabError: it cannot be had here, and what to do.
     """
-    found = shutil.which(name)
-    if found is None:
-        raise LabError(f"there is no {name} here: apt-get install {PACKAGES[name]}")
-    return found
+    return str(ensure_packages() / "usr" / "bin" / name)
 
 
 def backfill(samples: Path, target: Path) -> None:
