@@ -29,21 +29,26 @@ from tests.fakes.virtual_time import EPOCH, LoopClock, run
 class FixedLeadership:
     """``ports.Leadership`` that never changes its mind."""
 
-    def __init__(self, *, is_leader: bool) -> None:
+    def __init__(self, *, is_leader: bool, problem: str = "") -> None:
         self.is_leader = is_leader
+        self.problem = problem
 
     async def run(self, lead: object) -> None:
         raise NotImplementedError
 
 
 def report(
-    store: MemoryStore | None = None, desk: ScriptedDesk | None = None, *, is_leader: bool = True
+    store: MemoryStore | None = None,
+    desk: ScriptedDesk | None = None,
+    *,
+    is_leader: bool = True,
+    problem: str = "",
 ) -> Report:
     times = iter([EPOCH, *[EPOCH + dt.timedelta(seconds=90.4)] * 9])
     return Report(
         store or MemoryStore(),
         desk,
-        FixedLeadership(is_leader=is_leader),
+        FixedLeadership(is_leader=is_leader, problem=problem),
         facts={"cluster": "shop"},
         now=lambda: next(times),
     )
@@ -79,6 +84,13 @@ def test_a_healthy_stand_by_is_ready_alive_and_says_that_it_does_not_lead() -> N
         assert "sources" not in status
 
     run(scene())
+
+
+def test_who_cannot_ask_who_leads_is_not_ready() -> None:
+    standing_by = report(is_leader=False, problem="no route to host")
+    assert list(standing_by.unready()) == [
+        "the cluster cannot be asked who is the leader: no route to host"
+    ]
 
 
 def test_a_leader_is_not_ready_before_it_has_seen_the_whole_cluster() -> None:
