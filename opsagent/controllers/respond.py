@@ -13,7 +13,7 @@ from opsagent.controllers.inputs import Found, Moved, Noted, Unplanned
 from opsagent.controllers.pipeline import Pipeline, Step
 from opsagent.model.alert import Evidence, EvidenceKind
 from opsagent.model.incident import IncidentState
-from opsagent.model.kube import Pod, entity_of
+from opsagent.model.kube import ContainerStatus, Phase, Pod, entity_of
 from opsagent.model.plan import Proposal
 from opsagent.model.workload import Workload
 from opsagent.ports import (
@@ -115,23 +115,25 @@ class Respond:
             await self._fold.put(Moved(record))
 
     async def _look(self, workload: Workload) -> tuple[Evidence, ...]:
-        """Return the last words of the container that restarted most; nothing if it cannot be read."""
-        restarts = [
-            (status.restart_count, pod, status.name)
+        """Return the last words of the container that ended most often; nothing if it cannot be read."""
+        ends = [
+            (status.restart_count + _has_ended(status), pod, status)
             for pod in workload.pods
             for status in pod.container_statuses
-            if status.restart_count
+            if status.restart_count or _has_ended(status)
         ]
-        if not restarts:
+        if not ends:
             return ()
-        _, pod, container = max(restarts, key=lambda entry: (entry[0], entry[1].meta.name))
-        return await self._last_words(pod, container)
+        _, pod, status = max(ends, key=lambda entry: (entry[0], entry[1].meta.name))
+        return await self._last_words(pod, status)
 
-    async def _last_words(self, pod: Pod, container: str) -> tuple[Evidence, ...]:
+    async def _last_words(self, pod: Pod, status: ContainerStatus) -> tuple[Evidence, ...]:
+        """Read the run that ended last: the present one, unless another has begun or is waited for."""
         entity = entity_of(pod)
+        is_previous = not _has_ended(status)
         try:
             lines = await self._reader.pod_log(
-                entity, container, previous=True, tail_lines=LOG_LINES
+                entity, status.name, previous=is_previous, tail_lines=LOG_LINES
             )
         except (Transient, NotFound, Forbidden, Terminal) as error:
             log.info("evidence.unreadable", entity=str(entity), error=str(error))
@@ -140,6 +142,10 @@ class Respond:
             Evidence(EvidenceKind.LOG, str(entity), redact_text(line.text), line.at)
             for line in lines[-LOG_LINES_KEPT:]
         )
+
+
+def _has_ended(status: ContainerStatus) -> bool:
+    return status.state.phase is Phase.TERMINATED
 
 
 def _suggestion(proposal: Proposal) -> str:

@@ -27,7 +27,16 @@ from opsagent.runtime.supervise import Supervisor
 from tests.fakes.chance import MiddleChance
 from tests.fakes.cluster import ScriptedCluster
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.objects import after, crash_looping, meta, rolling, rows, waiting
+from tests.fakes.objects import (
+    after,
+    crash_looping,
+    meta,
+    rolling,
+    rows,
+    running,
+    terminated,
+    waiting,
+)
 from tests.fakes.plans import PROPOSAL
 from tests.fakes.store import MemoryStore
 from tests.fakes.virtual_time import LoopClock, run
@@ -245,6 +254,16 @@ def test_the_last_words_of_the_container_that_restarted_most_are_evidence() -> N
     assert {each.ref for each in found.evidence} == {"v1/Pod/shop/web-rs2-2"}
 
 
+def test_a_container_that_was_not_restarted_yet_is_quoted_from_the_run_that_ended() -> None:
+    reader = LoggingCluster(["loading everything"])
+    killed = rolling([running(is_ready=False, state=terminated(after(19), "OOMKilled", 137))])
+    bench = Bench(ScriptedInvestigator(Advice(None, "none")), reader=reader, world=killed)
+    found = responding(bench)[0]
+    assert reader.asked == [("web-rs2-1", "web", False, LOG_LINES)]
+    assert isinstance(found, Found)
+    assert [each.text for each in found.evidence] == ["loading everything"]
+
+
 @pytest.mark.parametrize(
     "trouble", [Transient("away"), NotFound("no such pod"), Forbidden("no"), Terminal("odd")]
 )
@@ -260,7 +279,7 @@ def test_an_empty_log_is_no_evidence() -> None:
     assert responding(bench) == [Unplanned(bench.incident_id, "none")]
 
 
-def test_where_nothing_restarted_no_log_is_read() -> None:
+def test_where_nothing_ended_no_log_is_read() -> None:
     reader = LoggingCluster(["hello"])
     bench = Bench(ScriptedInvestigator(Advice(None, "none")), reader=reader, world=PULL)
     assert responding(bench) == [Unplanned(bench.incident_id, "none")]
