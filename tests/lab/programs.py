@@ -115,17 +115,20 @@ def stop(processes: Iterable[Process]) -> None:
     for process in ours:
         if process.pid not in parents:
             os.kill(process.pid, signal.SIGKILL)
-    wait_until(lambda: not any(map(is_alive, ours)), "the end", timeout_seconds=STOP_SECONDS)
-    for process in ours:
-        _reap(process.pid)
+    wait_until(lambda: all(map(_is_over, ours)), "the end", timeout_seconds=STOP_SECONDS)
 
 
-def _reap(pid: int) -> None:
-    """Take the exit status, where the process is our child; otherwise its own parent does."""
+def _is_over(process: Process) -> bool:
+    """Return whether nothing is left of a process; take its exit status where it is our child.
+
+    Its first thread may end before the others: until then it still holds its ports.
+    """
+    if is_alive(process):
+        return False
     try:
-        os.waitpid(pid, os.WNOHANG)
+        return os.waitpid(process.pid, os.WNOHANG)[0] == process.pid
     except ChildProcessError:
-        return
+        return True
 
 
 def tail(log: str | Path, lines: int = 15) -> str:
