@@ -1,1 +1,1 @@
-"""The lab: a real Kubernetes control plane on loopback, with nodes that only pretend to run pods."""
+"""The lab: a real Kubernetes on loopback, most nodes pretended, one real, and Prometheus beside it."""

@@ -18,6 +18,7 @@ PAUSE = "docker.io/lab/pause:1"  # what the runtime starts first in every pod
 REPOSITORIES = ("shop/web", "shop/cart")
 VERSIONS = ("v1", "v2")
 PORT = 8080  # GET /healthz answers 200
+OOM_LINE = "loading the whole catalogue into memory"
 CRASH_LINE = "FATAL: cannot open postgres://shop:hunter2@db.shop:5432/orders: connection refused"
 
 _SERVE = f"""
@@ -31,7 +32,7 @@ while :; do echo "GET /orders 200"; sleep 1; done
 _COMMANDS = {
     "": _SERVE + _WORK,
     CRASH: f"echo starting; sleep 1; echo '{CRASH_LINE}' >&2; exit 3",
-    OOM: "echo 'loading the whole catalogue into memory'; sleep 1; exec tail /dev/zero",
+    OOM: f"echo '{OOM_LINE}'; sleep 1; exec tail /dev/zero",
     SLOW: _WORK,
 }
 

@@ -1,4 +1,7 @@
-"""The same files again, with nothing pretended: real containers on a real node, their real words and ends."""
+"""The same files again, with nothing pretended: real containers on a real node, their real words and ends.
+
+The stuck rollout is left out: no container of it ever starts, so a pretended node shows all there is.
+"""
 
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import pytest
 from opsagent.model.alert import EvidenceKind
 from opsagent.model.incident import Incident, IncidentState
 from tests.lab.fixture import Lab
-from tests.lab.image import CRASH_LINE
+from tests.lab.image import CRASH_LINE, OOM_LINE
 from tests.scenarios.places import real
 from tests.scenarios.script import check, load
 from tests.scenarios.stage import Player
@@ -47,6 +50,13 @@ async def test_a_crashing_container_is_quoted_without_its_secrets(lab: Lab, tmp_
     assert "hunter2" not in said
 
 
-@pytest.mark.parametrize("fault", ["oom_kill", "missing_image", "never_ready", "stuck_rollout"])
+async def test_a_container_killed_for_its_memory_is_quoted(lab: Lab, tmp_path: Path):
+    incident = await played("oom_kill", lab, tmp_path)
+    assert OOM_LINE in logged(incident)
+    seen = [each.text for diagnosis in incident.diagnoses for each in diagnosis.evidence]
+    assert any("exit code 137 (OOMKilled)" in text for text in seen)
+
+
+@pytest.mark.parametrize("fault", ["missing_image", "never_ready"])
 async def test_a_container_that_does_not_serve_is_rolled_back(fault: str, lab: Lab, tmp_path: Path):
     await played(fault, lab, tmp_path)
