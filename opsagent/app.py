@@ -8,28 +8,25 @@ hand in and in nothing else.
 
 import asyncio
 import datetime as dt
-import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 import opsagent
-from opsagent.api.app import create_app, link_path
+from opsagent.api.app import Alerts, create_app, link_path
 from opsagent.api.session import Sessions
 from opsagent.clients.daemon import DaemonAddress, write_address
 from opsagent.clients.kube_lease import KubeLease
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
-from opsagent.clients.kube_transport import connect
-from opsagent.clients.model import Bounds, connect_model
-from opsagent.clients.webhook import WebhookClient
 from opsagent.controllers.deliver import Deliver
 from opsagent.controllers.fold import Fold
 from opsagent.controllers.inputs import Input, Observed
+from opsagent.controllers.intake import Intake
 from opsagent.controllers.pipeline import Pipeline, Step
 from opsagent.controllers.plans import FollowPlans
 from opsagent.controllers.report import Report, Term, Tree
@@ -41,7 +38,6 @@ from opsagent.model.kube import KubeObject
 from opsagent.model.plan import VerifySpec
 from opsagent.model.signal import RowType
 from opsagent.notify.delivery import after_failure
-from opsagent.notify.webhook import WebhookNotifier
 from opsagent.ports import (
     ApprovalDesk,
     Chance,
@@ -51,6 +47,7 @@ from opsagent.ports import (
     Investigator,
     KubeTransport,
     Leadership,
+    MetricsSource,
     Model,
     Notifier,
     Schedule,
@@ -62,15 +59,10 @@ from opsagent.responder.library import FolderLibrary, shipped_folder
 from opsagent.responder.rules import propose_revision
 from opsagent.responder.step import Means
 from opsagent.runtime.channels import Channel
-from opsagent.runtime.clock import SystemClock
-from opsagent.runtime.ids import SecureIds
-from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import ApschedulerSchedule, every
+from opsagent.runtime.schedule import every
 from opsagent.runtime.serving import serve
 from opsagent.runtime.supervise import Supervisor
-from opsagent.runtime.telemetry import configure
 from opsagent.settings import Settings
-from opsagent.signals.redaction import redact_text
 from opsagent.sources.reflector import Reflector, Target
 from opsagent.store.daemon import SqliteStore
 from opsagent.store.executor import ExecutorStore
@@ -100,6 +92,8 @@ class World:
     hands: KubeTransport | None = None
     notifier: Notifier | None = None
     model: Model | None = None
+    metrics: MetricsSource | None = None
+    alertmanager_token: str = field(default="", repr=False)  # empty: no Alertmanager may report
     is_serving: bool = True
     announce: Callable[[str], None] | None = None
     listeners: Sequence[Callable[[Step], None]] = field(default=())
@@ -113,6 +107,7 @@ class Daemon:
         self._world = world
         self._state = settings.state_dir
         self._up: asyncio.Future[Report] = asyncio.Future()
+        self._intake = Intake(world.clock.now)
 
     async def report(self) -> Report:
         """Wait until the state is open and REST listens; return what it reports."""
@@ -140,6 +135,7 @@ class Daemon:
                 leadership,
                 facts=self._facts(),
                 now=world.clock.now,
+                metrics=world.metrics,
             )
             if world.is_serving:
                 await self._serve(report, stack)
@@ -162,6 +158,8 @@ class Daemon:
                 policy=settings.policy.policy(settings.lease.namespace),
                 agents=frozenset(settings.policy.agents),
                 symptoms_of=symptoms_of,
+                metrics=self._world.metrics,
+                scrape_seconds=settings.metrics.scrape_seconds if settings.metrics else 0.0,
             ),
         )
 
@@ -179,7 +177,9 @@ class Daemon:
     async def _serve(self, report: Report, stack: AsyncExitStack) -> None:
         api, ids = self._settings.api, self._world.ids
         token, sessions = ids.token(), Sessions(ids, self._world.clock.monotonic)
-        server = serve(create_app(report, token, sessions), api.host, api.port)
+        theirs = self._world.alertmanager_token
+        alerts = Alerts(self._intake, theirs) if theirs else None
+        server = serve(create_app(report, token, sessions, alerts), api.host, api.port)
         port = await stack.enter_async_context(server)
         stack.callback(report.changes.close)  # before the server stops: pages listen for ever
         host = f"[{api.host}]" if ":" in api.host else api.host
@@ -233,19 +233,27 @@ class Daemon:
         for name, reflector in reflectors.items():
             supervisor.add(name, reflector.run, silent_seconds_max=WATCH_SILENT_SECONDS_MAX)
 
-        def counters() -> Tree:
-            return {
-                "events_ignored_total": pipeline.ignored_total,
-                "objects_malformed_total": reader.malformed_total,
-                "notifications_given_up_total": deliver.given_up_total,
-                "schedule_missed_total": schedule.missed_total,
-            }
-
+        counters = partial(self._counters, pipeline, reader, deliver, schedule)
         report.term = Term(pipeline, tuple(reflectors.values()), supervisor, counters)
+        self._intake.begin(pipeline, fold)
         try:
             await supervisor.run()
         finally:
+            self._intake.end()
             report.term = None
+
+    def _counters(
+        self, pipeline: Pipeline, reader: KubeReader, deliver: Deliver, schedule: Schedule
+    ) -> Tree:
+        return {
+            "alerts_taken_total": self._intake.taken_total,
+            "alerts_unused_total": pipeline.reported.unused_total,
+            "alerts_dropped_total": pipeline.reported.dropped_total,
+            "events_ignored_total": pipeline.ignored_total,
+            "objects_malformed_total": reader.malformed_total,
+            "notifications_given_up_total": deliver.given_up_total,
+            "schedule_missed_total": schedule.missed_total,
+        }
 
     def _reflector(
         self,
@@ -303,7 +311,9 @@ class Daemon:
         return {
             "version": opsagent.__version__,
             "cluster": self._settings.cluster,
-            "metrics": "not configured",
+            "alertmanager": "may report to /v1/alertmanager"
+            if self._world.alertmanager_token
+            else "not configured",
             "model": self._world.model.name if self._world.model else "not configured: rules alone",
             "messages_to": self._world.notifier.name
             if self._world.notifier
@@ -312,67 +322,6 @@ class Daemon:
             if self._world.hands
             else "suggest: no executor is configured",
         }
-
-
-def run_daemon(settings: Settings, announce: Callable[[str], None] | None = None) -> None:
-    """Run on the real world until SIGTERM or SIGINT; ``announce`` as in :class:`World`."""
-    clock = SystemClock()
-    configure(clock, redact_text, is_json=settings.log_format == "json")
-    with asyncio.Runner() as runner:
-        runner.run(_run_until_signal(settings, clock, announce))
-
-
-async def _run_until_signal(
-    settings: Settings, clock: Clock, announce: Callable[[str], None] | None
-) -> None:
-    async with AsyncExitStack() as stack:
-        world = replace(await _real_world(settings, clock, stack), announce=announce)
-        daemon = Daemon(settings, world)
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(daemon.run(), name="daemon")
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, running.cancel)
-    log.info("daemon.stopped")
-
-
-async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -> World:
-    kubernetes, executor = settings.kubernetes, settings.executor
-    cluster = await connect(kubernetes.kubeconfig, kubernetes.context)
-    stack.push_async_callback(cluster.aclose)
-    hands = None
-    if executor is not None:
-        hands = await connect(executor.kubeconfig, executor.context)
-        stack.push_async_callback(hands.aclose)
-    notifier = None
-    if settings.webhook is not None:
-        client = WebhookClient(settings.webhook.url, _secret(settings.webhook.secret_file))
-        stack.push_async_callback(client.aclose)
-        notifier = WebhookNotifier("webhook", client, clock)
-    model = None
-    if (asked := settings.model) is not None:
-        key = "" if asked.api_key_file is None else _secret(asked.api_key_file)
-        bounds = Bounds(asked.idle_seconds_max)
-        opened = connect_model(asked.url, asked.name, key, asked.wire, bounds)
-        model = await stack.enter_async_context(opened)
-    return World(
-        clock=clock,
-        chance=SystemChance(),
-        ids=SecureIds(),
-        schedule=ApschedulerSchedule,
-        cluster=cluster,
-        hands=hands,
-        notifier=notifier,
-        model=model,
-    )
-
-
-def _secret(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it holds no text"
-        raise Terminal(f"cannot read the secret in {path}: {why}") from None
 
 
 def _state_folder(path: Path) -> Path:

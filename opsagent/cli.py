@@ -163,7 +163,7 @@ def run(config: ConfigFile) -> None:
     from opsagent.settings import load
 
     settings = load(config)  # before the rest is loaded: a fault in it is told at once
-    from opsagent.app import run_daemon
+    from opsagent.production import run_daemon
 
     def announce(link: str) -> None:
         typer.echo(f"The page, for the first browser that opens this link: {link}")

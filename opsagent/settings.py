@@ -5,6 +5,7 @@ in plain words what is wrong with a file. An unknown key refuses to start: a typ
 default. Secrets come from files, never from the file itself, and never show in a repr.
 """
 
+import re
 from collections.abc import Hashable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +23,7 @@ from opsagent.model.transcript import Mode
 from opsagent.ports import Terminal
 from opsagent.responder.budget import Budget
 
+_LOOPBACK = re.compile(r"http://(?:127\.0\.0\.1|\[::1\]|localhost)(?:[:/]|$)")
 LEVELS = "what opsagent may do: observe, suggest, or act after an approval"
 
 
@@ -116,6 +118,39 @@ class WebhookSettings(_Section):
     )
 
 
+class MetricsSettings(_Section):
+    """A Prometheus, or what speaks its API: a second witness for verification. Without it there is one witness less."""
+
+    url: str = Field(
+        pattern=r"^https?://[^/?#\s]", description="base of the API, what stands before /api/v1"
+    )
+    token_file: Path | None = Field(
+        default=None, description="file with a bearer token, if it wants one; read for each request"
+    )
+    ca_file: Path | None = Field(
+        default=None, description="file with the authority of its certificate, if that is private"
+    )
+    scrape_seconds: float = Field(
+        default=30,
+        ge=1,
+        le=300,
+        description="the longest time between two scrapes of kube-state-metrics",
+    )
+
+    @model_validator(mode="after")
+    def _tokens_travel_encrypted(self) -> Self:
+        is_open = self.url.startswith("http://") and not _LOOPBACK.match(self.url)
+        if self.token_file is not None and is_open:
+            raise ValueError("a token over plain http would be readable on the way: use https")
+        return self
+
+
+class AlertmanagerSettings(_Section):
+    """Who may report alerts to /v1/alertmanager. Without this section nobody may."""
+
+    token_file: Path = Field(description="file with the bearer token that Alertmanager sends")
+
+
 class ModelSettings(_Section):
     """A model behind an OpenAI-compatible server. Without this section opsagent works by rules alone."""
 
@@ -196,6 +231,8 @@ class Settings(_Section):
     executor: ExecutorSettings | None = None
     policy: PolicySettings = PolicySettings()
     webhook: WebhookSettings | None = None
+    metrics: MetricsSettings | None = None
+    alertmanager: AlertmanagerSettings | None = None
     model: ModelSettings | None = None
     api: ApiSettings = ApiSettings()
     lease: LeaseSettings = LeaseSettings()
@@ -204,6 +241,17 @@ class Settings(_Section):
     def _approvals_need_hands(self) -> Self:
         if self.policy.level is Level.APPROVE and self.executor is None:
             raise ValueError("policy.level is approve, but there is no executor section to act")
+        return self
+
+    @model_validator(mode="after")
+    def _windows_hold_scrapes(self) -> Self:
+        """Two scrapes have to lie in the first two thirds of a window, wherever they fall."""
+        window, metrics = self.policy.verify_window_seconds, self.metrics
+        if window is not None and metrics is not None and window < 3 * metrics.scrape_seconds:
+            raise ValueError(
+                "policy.verify_window_seconds is shorter than three times metrics.scrape_seconds: "
+                "no change could be verified"
+            )
         return self
 
 
@@ -277,6 +325,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
         return None if path is None else folder / path
 
     executor, webhook, model = settings.executor, settings.webhook, settings.model
+    metrics, alertmanager = settings.metrics, settings.alertmanager
     return settings.model_copy(
         update={
             "state_dir": folder / settings.state_dir,
@@ -287,6 +336,12 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
             and executor.model_copy(update={"kubeconfig": at(executor.kubeconfig)}),
             "webhook": webhook
             and webhook.model_copy(update={"secret_file": folder / webhook.secret_file}),
+            "metrics": metrics
+            and metrics.model_copy(
+                update={"token_file": at(metrics.token_file), "ca_file": at(metrics.ca_file)}
+            ),
+            "alertmanager": alertmanager
+            and alertmanager.model_copy(update={"token_file": folder / alertmanager.token_file}),
             "model": model and model.model_copy(update={"api_key_file": at(model.api_key_file)}),
         }
     )

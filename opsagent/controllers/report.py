@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from opsagent.controllers.metrics import metrics_status
 from opsagent.controllers.news import News
 from opsagent.controllers.pipeline import Pipeline
 from opsagent.model.canonical import JsonValue
@@ -12,7 +13,7 @@ from opsagent.model.entity import Kind
 from opsagent.model.incident import Incident, IncidentState
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord, PlanState
 from opsagent.model.signal import RawRow
-from opsagent.ports import ApprovalDesk, Leadership, NotFound, Store
+from opsagent.ports import ApprovalDesk, Leadership, MetricsSource, NotFound, Store
 from opsagent.runtime.supervise import Supervisor
 
 Tree: TypeAlias = Mapping[str, JsonValue]
@@ -78,12 +79,14 @@ class Report:
         *,
         facts: Tree,
         now: Callable[[], dt.datetime],
+        metrics: MetricsSource | None = None,
     ) -> None:
         self._store = store
         self._desk = desk
         self._leadership = leadership
         self._facts = facts
         self._now = now
+        self._metrics = metrics
         self._started_at = now()
         self.term: Term | None = None
         self.changes = News()
@@ -113,6 +116,7 @@ class Report:
         waiting = await self.approvals()
         tree: dict[str, JsonValue] = {
             **self._facts,
+            "metrics": await metrics_status(self._metrics, self._now()),
             "uptime_seconds": round((self._now() - self._started_at).total_seconds()),
             "is_leader": self._leadership.is_leader,
             "unready": list(self.unready()),

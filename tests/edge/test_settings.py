@@ -64,6 +64,25 @@ def test_a_path_that_is_left_out_stays_out(file: Path) -> None:
     assert settings.model.api_key_file is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "metrics: {url: http://p}\npolicy: {verify_window_seconds: 90}",
+        "metrics: {url: 'http://127.0.0.1:9090', token_file: t}",
+        "metrics: {url: 'http://[::1]:9090', token_file: t}",
+        "metrics: {url: http://localhost, token_file: t}",
+        "metrics: {url: https://p/prometheus, token_file: t, ca_file: c}",
+    ],
+)
+def test_telemetry_that_is_good(text: str, file: Path, tmp_path: Path) -> None:
+    file.write_text(text + "\nalertmanager: {token_file: a}")
+    settings = load(file)
+    assert settings.alertmanager is not None
+    assert settings.alertmanager.token_file == tmp_path / "a"
+    assert settings.metrics is not None
+    assert settings.metrics.token_file in {None, tmp_path / "t"}
+
+
 FAULTS = {
     "state_dri: x": "state_dri: unknown key; did you mean state_dir?",
     "policy: {levle: suggest}": "policy.levle: unknown key; did you mean policy.level?",
@@ -82,6 +101,13 @@ FAULTS = {
     "webhook: {url: https://x}": "webhook.secret_file: Field required",
     "model: {url: https://x/v1, name: ''}": "model.name: ",
     "model: {url: https://x/v1, name: k, turn_tokens_max: 1}": "model.turn_tokens_max: ",
+    "metrics: {url: prometheus:9090}": "metrics.url: ",
+    "metrics: {url: 'https://'}": "metrics.url: ",
+    "metrics: {url: http://p, token_file: t}": "metrics: Value error, a token over plain http",
+    "metrics: {url: http://localhost.evil, token_file: t}": "a token over plain http",
+    "metrics: {url: http://p, scrape_seconds: 0}": "metrics.scrape_seconds: ",
+    "metrics: {url: http://p}\npolicy: {verify_window_seconds: 89}": "policy.verify_window_seconds is shorter",
+    "alertmanager: {}": "alertmanager.token_file: Field required",
     "cluster: a\ncluster: b": "the key cluster stands twice",
     "policy: {level: suggest, level: observe}": "the key level stands twice",
     "cluster: [": "is not valid YAML",

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 import structlog
 
-from opsagent.app import run_daemon
+from opsagent.production import run_daemon
 from opsagent.ports import Terminal
 from opsagent.settings import load
 from opsagent.sim.receiver import Receiver, receiving

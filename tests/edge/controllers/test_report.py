@@ -6,20 +6,24 @@ import datetime as dt
 
 import pytest
 
+from opsagent.controllers.metrics import metrics_status
 from opsagent.controllers.pipeline import Pipeline, Step
 from opsagent.controllers.report import Report, Term
+from opsagent.model.canonical import JsonValue
 from opsagent.model.entity import Kind
 from opsagent.model.incident import IncidentState
 from opsagent.model.kube import KubeObject
+from opsagent.model.metrics import MetricsHealth, MetricTemplate
 from opsagent.model.plan import ApprovalRequest, ApprovalVerdict, PlanState
 from opsagent.model.signal import RawRow, RowType
-from opsagent.ports import Batch, NotFound, Snapshot
+from opsagent.ports import Batch, NotFound, Snapshot, Terminal, Transient
 from opsagent.runtime.supervise import Supervisor
 from opsagent.sources.reflector import Reflector, Target
 from tests.fakes.chance import MiddleChance
 from tests.fakes.cluster import ScriptedCluster
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.incidents import PLAIN
+from tests.fakes.metrics import ScriptedMetrics, answer, several
 from tests.fakes.objects import healthy, rows
 from tests.fakes.plans import WAY_TO_PENDING
 from tests.fakes.store import MemoryStore
@@ -212,3 +216,33 @@ def test_news_are_those_of_the_committed_steps() -> None:
         assert await shown.wait_news(0, "inc_1") == 1
 
     run(scene())
+
+
+def test_what_is_said_of_metrics_is_what_they_said():
+    async def told(source: ScriptedMetrics | None) -> JsonValue:
+        return await metrics_status(source, EPOCH)
+
+    up = {MetricTemplate.TARGETS_UP_RATIO: several({"node": 1.0, "kubelet": 0.5}, "job")}
+    health = MetricsHealth("3.1.0", 2, ("Slow",))
+    assert run(told(None)) == "not configured"
+    assert run(told(ScriptedMetrics(up, health))) == {
+        "is_healthy": True,
+        "is_partial": False,
+        "warnings": [],
+        "version": "3.1.0",
+        "jobs": 2,
+        "jobs_with_targets_down": ["kubelet"],
+        "alerts_firing": 2,
+        "rules_failing": ["Slow"],
+    }
+    slow = run(told(ScriptedMetrics(up, health, delay_seconds=60)))
+    assert slow == {"is_healthy": False, "last_error": "no answer within 3 s"}
+    for trouble in (Transient("away"), Terminal("not Prometheus")):
+        assert run(told(ScriptedMetrics(up, trouble))) == {
+            "is_healthy": False,
+            "last_error": str(trouble),
+        }
+    part = {MetricTemplate.TARGETS_UP_RATIO: answer(1.0, "store-1 is away", job="node")}
+    partial = run(told(ScriptedMetrics(part, health)))
+    assert isinstance(partial, dict)
+    assert (partial["is_partial"], partial["warnings"]) == (True, ["store-1 is away"])
