@@ -8,6 +8,10 @@ writes, so the daemon and ``replay`` share it, and the same inputs give the same
 
 Detection waits until every kind it joins has been listed once: on half a picture a deployment
 without pods would look stuck, and an alert whose pods are not listed yet would look cleared.
+
+A judgement looks at the whole workload, so judging a large one at each of its rows would cost the square
+of its size. After each judgement a large workload has peace for a time that grows with its size; what
+comes meanwhile is judged together when that time is over.
 """
 
 import datetime as dt
@@ -44,6 +48,10 @@ from opsagent.signals.inventory import Inventory
 from opsagent.signals.redaction import redact
 from opsagent_memory.fact import Fact, fact
 
+SMALL_OBJECTS_MAX = 50  # a workload up to this size is judged at each of its rows
+# Between two judgements, for each object of a large workload: one costs about 3 us, so judging a
+# workload that never rests takes 0.3 % of a core, and a thousand pods are judged once a second.
+PEACE_PER_OBJECT = dt.timedelta(milliseconds=1)
 JOINED_KINDS = frozenset({Kind.DEPLOYMENT, Kind.REPLICA_SET, Kind.POD})
 
 
@@ -102,6 +110,7 @@ class Pipeline:
         self._synced: set[Kind] = set()
         self.ignored_total = 0  # events that found no incident to change
         self._recheck: dict[Entity, dt.datetime] = {}
+        self._peace_until: dict[Entity, dt.datetime] = {}
 
     @property
     def book(self) -> Book:
@@ -149,7 +158,7 @@ class Pipeline:
             self._synced.add(kind)
             concerned |= self._everything()
         if self.is_synced:
-            steps += [self._judge(deployment, at) for deployment in sorted(concerned)]
+            steps += [self._judge_or_wait(deployment, at) for deployment in sorted(concerned)]
         if self.is_synced and is_news:
             steps.append(self._reduce(Tick(), at))  # incidents of an earlier life speak up again
         return merge(steps)
@@ -190,8 +199,16 @@ class Pipeline:
     def _everything(self) -> set[Entity]:
         return set(self._inventory.workloads()) | set(self._alerts)
 
+    def _judge_or_wait(self, deployment: Entity, now: dt.datetime) -> Step:
+        peace_until = self._peace_until.get(deployment, now)
+        if peace_until <= now:
+            return self._judge(deployment, now)
+        self._recheck[deployment] = min(self._recheck.get(deployment, peace_until), peace_until)
+        return Step()
+
     def _judge(self, deployment: Entity, now: dt.datetime) -> Step:
         workload = self._inventory.workload(deployment)
+        self._note_size(deployment, workload, now)
         open_alerts = self._alerts.get(deployment, {})
         judgement = judge(tuple(open_alerts.values()), workload, now)
         self._recheck.pop(deployment, None)
@@ -209,6 +226,13 @@ class Pipeline:
         if not open_alerts:
             self._alerts.pop(deployment, None)
         return merge(steps)
+
+    def _note_size(self, deployment: Entity, workload: Workload | None, now: dt.datetime) -> None:
+        size = 0 if workload is None else len(workload.pods) + len(workload.replica_sets)
+        if size > SMALL_OBJECTS_MAX:
+            self._peace_until[deployment] = now + size * PEACE_PER_OBJECT
+        else:
+            self._peace_until.pop(deployment, None)
 
     def _reduce(self, event: Event, now: dt.datetime) -> Step:
         self._book, effects = reduce(self._book, event, now)
