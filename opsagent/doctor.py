@@ -26,8 +26,10 @@ from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
 from opsagent.clients.kube_self import KubeSelf, Right, right_on
 from opsagent.clients.kube_transport import connect
+from opsagent.clients.prometheus import PrometheusSource
 from opsagent.clients.webhook import WebhookClient
 from opsagent.model.entity import Entity, Kind
+from opsagent.model.metrics import MetricArguments, MetricTemplate
 from opsagent.ports import (
     Clock,
     Forbidden,
@@ -38,7 +40,7 @@ from opsagent.ports import (
     Terminal,
     Transient,
 )
-from opsagent.settings import Settings, load
+from opsagent.settings import MetricsSettings, Settings, load
 from opsagent.store.database import holder, is_damaged, sqlite_version
 
 GIBIBYTE = 1024**3
@@ -84,6 +86,8 @@ async def examine(config: Path, approvers: Sequence[str], clock: Clock) -> Async
     yield Finding("config", Verdict.OK, f"{config} is valid")
     for finding in _local(settings):
         yield finding
+    if settings.metrics is not None:
+        yield await _metrics(settings.metrics, settings.policy.namespaces, clock)
     kubernetes, executor = settings.kubernetes, settings.executor
     daemon = partial(_daemon_checks, settings, clock)
     async for finding in _as("daemon", kubernetes.kubeconfig, kubernetes.context, daemon):
@@ -117,7 +121,9 @@ def _local(settings: Settings) -> Iterator[Finding]:
     if settings.webhook is not None:
         yield _webhook(settings.webhook.url, settings.webhook.secret_file)
     if settings.model is not None and settings.model.api_key_file is not None:
-        yield _model_key(settings.model.api_key_file)
+        yield _key("model", "model.api_key_file", settings.model.api_key_file)
+    if settings.alertmanager is not None:
+        yield _key("alertmanager", "alertmanager.token_file", settings.alertmanager.token_file)
 
 
 def _folder(state: Path) -> Finding:
@@ -174,16 +180,42 @@ def _webhook(url: str, secret_file: Path) -> Finding:
     return Finding("webhook", Verdict.OK, "the signing secret is usable")
 
 
-def _model_key(path: Path) -> Finding:
+def _key(check: str, name: str, path: Path) -> Finding:
     try:
         is_empty = not path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        advice = "write the model server's key into model.api_key_file"
-        return Finding("model", Verdict.FAIL, f"cannot read {path}: {error}", advice)
+        advice = f"write the key into {name}"
+        return Finding(check, Verdict.FAIL, f"cannot read {path}: {error}", advice)
     if is_empty:
-        advice = "write the key into it, or leave model.api_key_file out"
-        return Finding("model", Verdict.WARN, f"{path} is empty", advice)
-    return Finding("model", Verdict.OK, "the key file is readable")
+        advice = f"write the key into it, or leave {name} out"
+        return Finding(check, Verdict.WARN, f"{path} is empty", advice)
+    return Finding(check, Verdict.OK, "the key file is readable")
+
+
+async def _metrics(section: MetricsSettings, namespaces: Sequence[str], clock: Clock) -> Finding:
+    """Ask what verification will ask, of the namespaces in which something may be done."""
+    async with AsyncExitStack() as stack:
+        try:
+            source = PrometheusSource(
+                section.url, clock, token_file=section.token_file, ca_file=section.ca_file
+            )
+            stack.push_async_callback(source.aclose)
+            template, now = MetricTemplate.DEPLOYMENT_REPLICAS_UNAVAILABLE, clock.now()
+            answers = {
+                name: await source.query(template, MetricArguments(name), now)
+                for name in namespaces
+            }
+            version = (await source.health()).version
+        except (Transient, Terminal) as error:
+            advice = "correct the metrics section, or leave it out; until then nothing is verified"
+            return Finding("metrics", Verdict.FAIL, str(error), advice)
+    partial_of = [name for name, answer in answers.items() if answer.is_partial]
+    empty = [name for name, answer in answers.items() if not answer.series]
+    if partial_of or empty:
+        text = f"partial answers about {partial_of or 'none'}, no Deployment known in {empty or 'none'}"
+        advice = "let kube-state-metrics be scraped; a change there would end unknown and be undone"
+        return Finding("metrics", Verdict.WARN, text, advice)
+    return Finding("metrics", Verdict.OK, f"Prometheus {version or 'of unknown version'} answers")
 
 
 async def _as(

@@ -18,8 +18,8 @@ import httpx2
 import pytest
 import structlog
 
-from opsagent.production import run_daemon
 from opsagent.ports import Terminal
+from opsagent.production import run_daemon
 from opsagent.settings import load
 from opsagent.sim.receiver import Receiver, receiving
 from opsagent.sim.server import write_kubeconfig
@@ -102,6 +102,8 @@ async def test_everything_that_can_be_configured_is_said_in_the_status(tmp_path:
             cluster="shop",
             webhook={"url": hook, "secret_file": "secret"},
             model={"url": "http://127.0.0.1:9/v1", "name": "kimi", "api_key_file": "key"},
+            metrics={"url": "http://127.0.0.1:9"},
+            alertmanager={"token_file": "key"},
             api={"host": "::1"},
             log_format="console",
         )
@@ -114,6 +116,8 @@ async def test_everything_that_can_be_configured_is_said_in_the_status(tmp_path:
     assert status["messages_to"] == "webhook"
     assert status["model"] == "kimi"
     assert status["actions"] == "approve"
+    assert status["metrics"] == {"is_healthy": False, "last_error": "metrics: ConnectionError"}
+    assert status["alertmanager"] == "may report to /v1/alertmanager"
     assert not ended.err.startswith("{")
 
 
@@ -132,6 +136,7 @@ def _logging_restored() -> Iterator[None]:
     [
         ({"webhook": {"url": "https://hooks.example/x", "secret_file": "secret"}}, "secret"),
         ({"model": {"url": "http://m/v1", "name": "kimi", "api_key_file": "key"}}, "key"),
+        ({"alertmanager": {"token_file": "hook"}}, "hook"),
     ],
 )
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
