@@ -12,6 +12,7 @@ from tests.lab.options import Options
 
 KUBELET_PORT = 10250  # the bridge's address is ours, so it is free
 BACK_OFF_SECONDS_MAX = 20  # between restarts of a container
+NOBODY = "10.96.0.10"
 _SOCKET = "unix:///run/containerd/containerd.sock"  # /run is the node's own
 
 
@@ -53,10 +54,7 @@ def kubelet(state: Path, ground: Ground) -> Options:
         "crashLoopBackOff": {"maxContainerRestartPeriod": f"{BACK_OFF_SECONDS_MAX}s"},
         "podLogsDir": str(folder / "pod-logs"),
         "volumePluginDir": str(folder / "plugins"),
-        "staticPodPath": "",
-        "clusterDNS": [
-            "10.96.0.10"
-        ],  # nobody answers there, but without one each pod gets a warning
+        "clusterDNS": [NOBODY],  # without one each pod gets a warning
         # The machine's: not ours to change, nor to fail on.
         "makeIPTablesUtilChains": False,
         "failSwapOn": False,

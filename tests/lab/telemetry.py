@@ -25,7 +25,7 @@ from tests.lab.packages import ensure_packages
 from tests.lab.programs import LabError, free_ports, wait_until
 
 START_SECONDS = 60.0  # 2 s were measured on 2 idle cores
-BACKFILL_SECONDS = 300.0  # 3.6 million samples took 5 s
+BACKFILL_SECONDS = 300.0  # 3.6 million samples took 11 s at load 9
 READY_PATHS = {
     "prometheus": "/-/ready",
     "alertmanager": "/-/ready",

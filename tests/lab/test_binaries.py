@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.binaries import GOMOD, cache_folder, ensure_binaries, find_go, module_version, stamp
+from tests.lab.binaries import (
+    GOMOD,
+    KUBE_STATE_METRICS,
+    cache_folder,
+    ensure_binaries,
+    find_go,
+    module_version,
+    stamp,
+)
 from tests.lab.programs import LabError
 
 
@@ -45,6 +53,12 @@ def test_every_module_is_pinned_by_hash():
     sums = (GOMOD / "go.sum").read_text()
     for module in ("k8s.io/kubernetes", "sigs.k8s.io/kwok", "go.etcd.io/etcd/server/v3"):
         assert f"{module} {module_version(module)} h1:" in sums
+
+
+def test_kube_state_metrics_is_pinned_too_and_named_by_its_version():
+    build = KUBE_STATE_METRICS
+    assert f"{build.module} {build.version} h1:" in (build.folder / "go.sum").read_text()
+    assert stamp(build).startswith(f"kube-state-metrics-{build.version}-")
 
 
 def test_the_staging_modules_are_those_of_the_kubernetes_version():

@@ -10,7 +10,9 @@ import pytest
 from tests.lab.programs import (
     LabError,
     Process,
+    child_of,
     command_line,
+    family,
     free_ports,
     is_alive,
     rss_mebibytes,
@@ -38,6 +40,8 @@ def test_a_program_runs_until_it_is_stopped(tmp_path: Path):
 
 def test_its_command_line_can_be_read_while_it_runs(tmp_path: Path):
     process = python(tmp_path, SLEEPER)
+    # The kernel calls it started a moment before its arguments can be read.
+    wait_until(lambda: bool(command_line(process)), "its arguments", timeout_seconds=4)
     assert command_line(process) == [sys.executable, "-c", SLEEPER]
     stop([process])
     assert command_line(process) == []
@@ -81,6 +85,34 @@ def test_a_wait_has_an_end_and_shows_the_logs(tmp_path: Path):
     with pytest.raises(LabError, match=r"(?s)no sign of spring within 0 s.*it:\nup"):
         wait_until(lambda: False, "spring", timeout_seconds=0.1, processes=[process])
     stop([process])
+
+
+PARENT = (
+    "import subprocess, sys; "
+    "sys.exit(subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)']).returncode)"
+)
+
+
+def test_a_child_is_found_and_counts_to_its_parents_family(tmp_path: Path):
+    parent = python(tmp_path, PARENT)
+    wait_until(lambda: child_of(parent, "child") is not None, "the child", timeout_seconds=4)
+    child = child_of(parent, "child")
+    assert child
+    assert family(parent) == {parent.pid, child.pid}
+    assert family(child) == {child.pid}
+    stop([parent, child])
+    assert family(parent) == frozenset()
+    assert child_of(parent, "child") is None
+
+
+def test_a_parent_is_let_to_wait_for_its_child_so_that_nobody_is_left_an_orphan(tmp_path: Path):
+    parent = python(tmp_path, PARENT)
+    wait_until(lambda: child_of(parent, "child") is not None, "the child", timeout_seconds=4)
+    child = child_of(parent, "child")
+    assert child
+    stop([child, parent])
+    assert not Path(f"/proc/{child.pid}").exists()
+    assert not Path(f"/proc/{parent.pid}").exists()
 
 
 def test_ports_are_distinct_and_below_those_of_outgoing_connections():
