@@ -7,8 +7,9 @@ known, so the sink hears differences and never a second "added" for an old objec
 longer has is told as deleted. Each finished list ends with one ``SYNCED``.
 
 Two things make it safe to leave alone for weeks. It never runs hot: a server that ends each watch at
-once, or says Gone each time, meets growing jittered waits like one that fails. And silence is never
-news: :meth:`Reflector.status` says how old the picture is and why.
+once, or says Gone each time, meets growing jittered waits like one that fails. The first Gone after an
+outage is another matter: it is the answer of a server that lives again, so the list is taken soon,
+however long the outage made the waits. And silence is never news: :meth:`Reflector.status` says how old the picture is and why.
 
 The sink is awaited, so a slow consumer slows the watch down and nothing is dropped. Sequence numbers,
 redaction and storage are the consumer's.
@@ -36,10 +37,13 @@ from opsagent.ports import (
     Transient,
     WatchEvent,
 )
-from opsagent.runtime.retry import Backoff
+from opsagent.runtime.retry import Backoff, BackoffPolicy
 
 HEALTHY_SECONDS = 5.0  # a watch that lived this long ended in the ordinary way
 PAGE_OBJECTS = 500  # client-go's page size
+POLICY = BackoffPolicy(
+    limit_seconds=30.0
+)  # client-go's reflector waits 0.8 s, doubling, up to 30 s
 CLUSTER_SCOPED = frozenset({Kind.NAMESPACE, Kind.NODE})
 Sink: TypeAlias = Callable[[dt.datetime, RowType, Kind, KubeObject | None], Awaitable[None]]
 _FAILURES = (Transient, Forbidden, NotFound, Terminal)
@@ -92,11 +96,15 @@ class ReflectorStatus:
 
 @dataclass(slots=True)
 class _Scope:
-    """One list and watch: a namespace, or all of them. ``version`` is empty when a list is due."""
+    """One list and watch: a namespace, or all of them.
+
+    ``version`` is empty when a list is due. ``was_gone``: since the last time that all went well.
+    """
 
     namespace: str
     backoff: Backoff
     version: str = ""
+    was_gone: bool = False
     is_synced: bool = False
     error: str = ""
 
@@ -131,7 +139,7 @@ class Reflector:
         self._beat = beat
         self._known: dict[Entity, KubeObject] = {entity_of(item): item for item in target.known}
         namespaces = () if target.kind in CLUSTER_SCOPED else target.namespaces
-        self._scopes = [_Scope(name, Backoff(chance)) for name in namespaces or ("",)]
+        self._scopes = [_Scope(name, Backoff(chance, POLICY)) for name in namespaces or ("",)]
         self._observed_at: dt.datetime | None = None
         self._counters = Counters()
 
@@ -174,8 +182,7 @@ class Reflector:
             watched_since = loop.time()
             await self._watch(scope)
         except Gone:
-            scope.version = ""
-            self._counters.gone_total += 1
+            self._note_gone(scope)
         except _FAILURES as failure:
             error = failure
             self._note_failure(scope, failure)
@@ -184,7 +191,15 @@ class Reflector:
             error is None and scope.version and self._counters.events_total > told_before
         ):
             scope.backoff.reset()
+            scope.was_gone = False
         return 0.0 if lasted and error is None else scope.backoff.next_seconds(error)
+
+    def _note_gone(self, scope: _Scope) -> None:
+        self._counters.gone_total += 1
+        scope.version = ""
+        if not scope.was_gone:
+            scope.backoff.reset()
+        scope.was_gone = True
 
     def _note_failure(self, scope: _Scope, error: Exception) -> None:
         self._counters.failures_total += 1
