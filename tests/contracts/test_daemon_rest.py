@@ -61,6 +61,7 @@ INCIDENT = Incident(
     timeline=(TimelineEntry(NOW, "opsagent", EntryKind.OPENED, "opened", "raw:7"),),
     plan_ids=(PLAN,),
     waiting_for="approval",
+    group_key="apps/v1/Deployment/shop/cart",
 )
 
 
@@ -130,6 +131,7 @@ async def test_the_client_reads_what_the_daemon_shows(tmp_path: Path) -> None:
         ],
         "plan_ids": [PLAN],
         "waiting_for": "approval",
+        "group_key": "apps/v1/Deployment/shop/cart",
     }
     assert len(approvals) == 1
 

@@ -160,9 +160,10 @@ def _run_http(check: Check, request: pytest.FixtureRequest) -> None:
         cluster = _sim()
         async with serving(cluster, LoopClock()) as url:
             transports = []
-            for user in (ADMIN, OPSAGENT):
-                write_kubeconfig(folder / "kubeconfig", url, cluster.access.token(user))
-                transports.append(await connect(folder / "kubeconfig"))
+            # One file each: a client reads its own again whenever its token may have changed.
+            for name, user in (("admin", ADMIN), ("reader", OPSAGENT)):
+                write_kubeconfig(folder / name, url, cluster.access.token(user))
+                transports.append(await connect(folder / name))
             try:
                 await _check_in(_sim_world(cluster, *transports), check)
             finally:

@@ -1,6 +1,7 @@
 """What a source that fails is told apart by: a partial answer is marked, and no failure looks like "nothing there"."""
 
 import datetime as dt
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -10,10 +11,14 @@ from opsagent.clients.prometheus import PrometheusSource
 from opsagent.model.metrics import MetricAnswer, MetricArguments, MetricTemplate
 from opsagent.ports import MetricsSource, Terminal, Transient
 from opsagent.runtime.clock import SystemClock
+from opsagent.sim import ImageRegistry, shop
+from opsagent.sim.images import ImageBehaviour
 from opsagent.sim.prometheus import Prometheus, SimMetrics
 from opsagent.sim.prometheus_server import prometheus_serving
+from opsagent.sim.shop import deployment
 from tests.contracts.metrics.environment import ClusterClock
 from tests.edge.sim.hand import DEPLOYMENTS, Hand
+from tests.fakes.virtual_time import EPOCH
 
 UP = (MetricTemplate.TARGETS_UP_RATIO, MetricArguments())
 NOBODY = (
@@ -138,6 +143,22 @@ async def test_a_target_that_does_not_answer_is_down_and_its_numbers_are_gone(
         hand.wait(15)
         answer = await ask(source, hand, (MetricTemplate.DEPLOYMENT_REPLICAS_READY, web))
         assert answer.series
+
+
+@faces
+async def test_a_ratio_over_nothing_is_no_number_and_stays_in_the_answer(face: Face) -> None:
+    registry = ImageRegistry(images={"shop/idle:v1": ImageBehaviour(memory_bytes=0)})
+    hand = Hand(shop(EPOCH, registry=registry))
+    prometheus = Prometheus(hand.cluster)
+    idle = deployment("idle", "shop/idle:v1", 1)
+    idle["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"memory": "0"}}
+    hand.create(DEPLOYMENTS, idle)
+    hand.wait(31)
+    about = MetricArguments(namespace="shop", deployment="idle")
+    async with face(hand, prometheus) as source:
+        answer = await ask(source, hand, (MetricTemplate.CONTAINER_MEMORY_LIMIT_RATIO, about))
+    (series,) = answer.series
+    assert math.isnan(series.points[0].value)
 
 
 @faces

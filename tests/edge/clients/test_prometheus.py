@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from opsagent.clients.prometheus import PrometheusSource
+from opsagent.clients.prometheus_wire import answer_of
 from opsagent.model.metrics import MetricArguments, MetricTemplate
 from opsagent.ports import Terminal, Transient
 from opsagent.runtime.clock import SystemClock
@@ -216,6 +217,16 @@ async def test_the_environment_is_not_asked_for_a_proxy(monkeypatch: pytest.Monk
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     answer, _ = await asked(always(Reply(200, (good("1"),))))
     assert answer.series
+
+
+def test_bytes_in_no_known_form_are_terminal_also_without_the_library() -> None:
+    assert answer_of(200, good("1")).series[0].labels == {"job": "job-0"}
+    for body in (
+        b'{"status": "success", "data": {}}',
+        b'{"status": "success", "data": {"result": [7]}}',
+    ):
+        with pytest.raises(Terminal, match="no known form"):
+            answer_of(200, body)
 
 
 async def test_rules_that_cannot_be_evaluated_are_named_and_firing_alerts_counted() -> None:
