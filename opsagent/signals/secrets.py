@@ -9,6 +9,9 @@ every line of every log. So ``suspicion`` judges one word (a run without white s
 Both are linear in the text: patterns start at literals, their repeats run over one character class, over
 alternatives that begin differently, or are bounded. ``scrub`` is idempotent.
 
+Which digit stands in a word makes no difference to any pattern, so words may be judged with all their digits
+alike.
+
 It refuses to guess at short texts that merely look odd: what has no known format, no telling name and
 fewer than 32 characters passes.
 """
@@ -25,17 +28,17 @@ _CUT = "\n…"  # on a line of its own, where no pattern reaches from the text b
 _TOKENS = re.compile(
     r"""(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))(?:  # a word's edge, escaped or not
     eyJ[\w-]{6,}(?:\.[\w-]*){0,4}                       # JWT, JWE
-  | (?:A3T[A-Z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|AIPA|ABIA|ACCA)[A-Z0-9]{12}  # AWS key ids
+  | (?:A\dT[A-Z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|AIPA|ABIA|ACCA)[A-Z0-9]{12}  # AWS key ids
   | gh[pousr]_[A-Za-z0-9]{16} | github_pat_\w{16}       # GitHub
   | gl(?:pat|rt|dt|cbt|ptt|soat)-[\w-]{16}              # GitLab
   | xox[a-z]-[\w-]{10} | xapp-[\w-]{10}                 # Slack
   | hooks\.slack\.com/[\w/-]+
-  | AIza[\w-]{30} | ya29\.[\w-]{10}                     # Google
+  | AIza[\w-]{30} | ya\d\d\.[\w-]{10}                    # Google
   | [rsp]k_(?:live|test)_\w{10} | whsec_[\w+/=-]{10,}   # Stripe, standard webhooks
   | sk-[\w-]{16}                                        # model vendors
-  | npm_\w{30} | pypi-[\w-]{16} | dop_v1_\w{30}
+  | npm_\w{30} | pypi-[\w-]{16} | dop_v\d_\w{30}
   | SG\.[\w-]{16,}(?:\.[\w-]*)?                         # SendGrid
-  | hvs\.[\w-]{16} | AGE-SECRET-KEY-1\w{20}             # Vault, age
+  | hvs\.[\w-]{16} | AGE-SECRET-KEY-\d\w{20}            # Vault, age
     )[\w-]*""",
     re.VERBOSE,
 )
@@ -60,10 +63,11 @@ _PAIR = re.compile(
 _RUN_LENGTH_MIN = 32
 # A public key's fingerprint is printed with its hash's name and is no secret.
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_=-])(?<!SHA256:)[A-Za-z0-9+/_-]{32,}={0,2}")
-# Of 62 letters drawn at random, neighbours differ in sort with probability 0.62; in CamelCase below 0.3.
-_SORT_CHANGE = re.compile(r"[a-z](?=[^a-z])|[A-Z](?=[^A-Z])|[0-9](?=[^0-9])")
-_SORT_CHANGES_MIN_RATIO = 0.4
-_DIGITS_MIN = 2
+# Of 40 characters drawn from 64, 23 differ in sort from the next, and 25 different letters are among them; of a
+# CamelCase name 12 and 19. Either sign is enough: chance rarely hides both.
+_SORT_CHANGE = re.compile(r"[a-z](?=[A-Z0-9])|[A-Z](?=[a-z0-9])|[0-9](?=[A-Za-z])")
+_SORT_CHANGES_MIN_RATIO = 0.37
+_LETTERS_MIN_RATIO = 0.55
 
 
 def scrub(text: str) -> str:
@@ -88,10 +92,13 @@ def _unless_random(run: re.Match[str]) -> str:
 
 
 def _is_random(run: str) -> bool:
-    """Tell whether a run of at least 32 characters mixes small and capital letters and digits as chance does."""
-    if run.islower() or run.isupper() or sum(map(str.isdigit, run)) < _DIGITS_MIN:
+    """Tell whether a run of at least 32 characters looks drawn by chance from letters in both cases and digits."""
+    if run.islower() or run.isupper():
         return False
-    return len(_SORT_CHANGE.findall(run)) >= _SORT_CHANGES_MIN_RATIO * len(run)
+    changes = len(_SORT_CHANGE.findall(run))
+    return changes >= _SORT_CHANGES_MIN_RATIO * len(run) or sum(
+        map(str.isalpha, set(run))
+    ) >= _LETTERS_MIN_RATIO * len(run)
 
 
 class Suspicion(Enum):
@@ -105,7 +112,7 @@ class Suspicion(Enum):
 # Every match of a pattern above holds one of these in its first word, case aside.
 _HINT = re.compile(
     r"p(?:ass|wd|ypi-)|s(?:ecret|ignature|lack|k-|g\.)|token|c(?:redential|ookie)|b(?:earer|asic)|key|auth|eyj"
-    r"|g(?:h[pousr]_|ithub_|l[a-z]{2,4}-)|x(?:ox|app-)|aiza|ya29\.|[rsp]k_(?:live|test)_|npm_|dop_v1_|hvs\."
+    r"|g(?:h[pousr]_|ithub_|l[a-z]{2,4}-)|x(?:ox|app-)|aiza|ya\d\d\.|[rsp]k_(?:live|test)_|npm_|dop_v\d_|hvs\."
     r"|-----begin"
 )
 _AWS = re.compile(r"A[A-Z0-9]{15}")

@@ -74,7 +74,7 @@ class Figure:
         yield from self.compute()
 
 
-class Unequal(Exception):
+class UnequalError(Exception):
     """The sides did not do the same work: the measurement is void."""
 
 
@@ -99,7 +99,7 @@ def _round(name: str, sides: Sides, *, is_flipped: bool) -> tuple[float, float]:
         first, second = second, first
     (one, result), (other, other_result) = _timed(first), _timed(second)
     if result != other_result:
-        raise Unequal(f"{name}: {str(result)[:200]} is not {str(other_result)[:200]}")
+        raise UnequalError(f"{name}: {str(result)[:200]} is not {str(other_result)[:200]}")
     return (other, one) if is_flipped else (one, other)
 
 
@@ -111,10 +111,12 @@ def _timed(run: Callable[[], object]) -> tuple[float, object]:
 
 
 def _by_memory(pair: Pair, rounds: int) -> Iterator[Row]:
-    grown = [[_in_child(pair.name, side) for side in ("candidate", "yardstick")] for _ in range(rounds)]
+    grown = [
+        [_in_child(pair.name, side) for side in ("candidate", "yardstick")] for _ in range(rounds)
+    ]
     for sides in grown:
         if sides[0]["result"] != sides[1]["result"]:
-            raise Unequal(f"{pair.name}: {sides}")
+            raise UnequalError(f"{pair.name}: {sides}")
     candidate, yardstick = (median(sides[i]["grown"] for sides in grown) for i in (0, 1))
     yield _row(pair, candidate, yardstick, yardstick / max(candidate, 1))
 
@@ -130,12 +132,14 @@ def run_side(pair: Pair, side: str) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         result = getattr(sides, side)()
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps({"grown": grown, "result": repr(result)}))
+    print(json.dumps({"grown": grown, "result": repr(result)}))  # noqa: T201 - its parent reads it
 
 
 def _row(pair: Pair, candidate: float, yardstick: float, ratio: float) -> Row:
     unit = pair.measure.value
-    return Row(pair.name, candidate, yardstick, ratio, f">= {pair.goal:g}x", ratio >= pair.goal, unit)
+    return Row(
+        pair.name, candidate, yardstick, ratio, f">= {pair.goal:g}x", ratio >= pair.goal, unit
+    )
 
 
 def shown(row: Row, *, is_json: bool) -> str:

@@ -43,7 +43,14 @@ def lines(dialect: Dialect, seed: int = 0, count: int = LINES, secrets: int = 0)
         yield _line(dialect, index, at, rng, "" if canary is None else canary.text, () if canary is None else canary.secrets)  # fmt: skip
 
 
-def _line(dialect: Dialect, index: int, at: dt.datetime, rng: random.Random, extra: str, secrets: tuple[str, ...]) -> Line:  # noqa: PLR0913, E501 - the parts of a line # fmt: skip
+def _line(
+    dialect: Dialect,
+    index: int,
+    at: dt.datetime,
+    rng: random.Random,
+    extra: str,
+    secrets: tuple[str, ...],
+) -> Line:
     level, _, template = dialect.templates[index].partition(" ")
     text, bar, rest = template.partition("| ")
     text = filled(text.strip(), rng).replace("STAMP", f"{at:%d/%b/%Y:%H:%M:%S +0000}")
@@ -54,7 +61,7 @@ def _line(dialect: Dialect, index: int, at: dt.datetime, rng: random.Random, ext
     elif extra:
         fields["detail"] = extra
         content = f"{content} detail={extra}"
-    raw = dialect.header(Said(at, level, text, fields, rng))
+    raw = dialect.header(Said(at, level, text, fields, rng, index))
     return Line(raw, content, f"{dialect.name}/{index}", level, at, secrets)
 
 

@@ -7,16 +7,65 @@ from collections.abc import Callable, Sequence
 Draw = Callable[[random.Random], str]
 
 HEX = "0123456789abcdef"
-SERVICES = ("cart", "checkout", "payment", "catalog", "frontend", "shipping", "search", "billing", "accounts", "mailer")  # fmt: skip
-USERS = ("alice", "bob", "root", "admin", "deploy", "postgres", "oracle", "git", "ubuntu", "nagios", "ftpuser", "carol")  # fmt: skip
+SERVICES = (
+    "cart",
+    "checkout",
+    "payment",
+    "catalog",
+    "frontend",
+    "shipping",
+    "search",
+    "billing",
+    "accounts",
+    "mailer",
+)
+USERS = (
+    "alice",
+    "bob",
+    "root",
+    "admin",
+    "deploy",
+    "postgres",
+    "oracle",
+    "git",
+    "ubuntu",
+    "nagios",
+    "ftpuser",
+    "carol",
+)
 SPACES = ("default", "shop", "kube-system", "monitoring", "payments", "staging", "prod")
 TABLES = ("orders", "customers", "invoices", "line_items", "sessions", "products", "audit_log")
 TOPICS = ("orders", "payments", "clicks", "audit-events", "__consumer_offsets", "invoices")
 QUEUES = ("orders.new", "mail.outbound", "thumbnails", "celery", "invoices.retry")
 FILES = ("index.html", "app.js", "favicon.ico", "logo.png", "config.yaml", "report.pdf")
-WORDS = ("apple", "violet", "harbor", "meadow", "copper", "lantern", "willow", "granite", "ember", "raven", "cobalt", "maple")  # fmt: skip
-CLASSES = ("CartController", "OrderRepository", "PaymentClient", "UserMapper", "ReportJob", "StockCache")  # fmt: skip
-EXCEPTIONS = ("java.lang.NullPointerException", "java.io.IOException", "java.net.SocketTimeoutException", "java.lang.IllegalStateException")  # fmt: skip
+WORDS = (
+    "apple",
+    "violet",
+    "harbor",
+    "meadow",
+    "copper",
+    "lantern",
+    "willow",
+    "granite",
+    "ember",
+    "raven",
+    "cobalt",
+    "maple",
+)
+CLASSES = (
+    "CartController",
+    "OrderRepository",
+    "PaymentClient",
+    "UserMapper",
+    "ReportJob",
+    "StockCache",
+)
+EXCEPTIONS = (
+    "java.lang.NullPointerException",
+    "java.io.IOException",
+    "java.net.SocketTimeoutException",
+    "java.lang.IllegalStateException",
+)
 PY_ERRORS = ("ValueError", "KeyError", "ConnectionResetError", "TimeoutError", "PermissionError")
 ERRORS = (
     "connection refused",
@@ -68,7 +117,12 @@ def uuid(rng: random.Random) -> str:
 def go_duration(rng: random.Random) -> str:
     kind = int(rng.random() * 4)
     value = rng.random() * 1000
-    return (f"{value:.6f}ms", f"{value / 100:.9f}s", f"{value:.3f}µs", f"{int(value) // 60 + 1}m{int(value) % 60}s")[kind]  # fmt: skip
+    return (
+        f"{value:.6f}ms",
+        f"{value / 100:.9f}s",
+        f"{value:.3f}µs",
+        f"{int(value) // 60 + 1}m{int(value) % 60}s",
+    )[kind]
 
 
 def addresses(rng: random.Random) -> str:
@@ -80,13 +134,22 @@ def numbers(rng: random.Random) -> str:
 
 
 def path(rng: random.Random) -> str:
-    parts = rng.choices(("var", "lib", "data", "srv", "app", "cache", "tmp", *WORDS), k=2 + int(rng.random() * 3))  # fmt: skip
+    parts = rng.choices(
+        ("var", "lib", "data", "srv", "app", "cache", "tmp", *WORDS), k=2 + int(rng.random() * 3)
+    )
     return "/" + "/".join(parts)
 
 
 def web_path(rng: random.Random) -> str:
     root = choice(("cart", "api/v1/orders", "products", "static", "healthz", "login"))(rng)
-    tail = choice(("", f"/{int(rng.random() * 9999)}", f"?page={int(rng.random() * 50)}", "/" + choice(FILES)(rng)))(rng)  # fmt: skip
+    tail = choice(
+        (
+            "",
+            f"/{int(rng.random() * 9999)}",
+            f"?page={int(rng.random() * 50)}",
+            "/" + choice(FILES)(rng),
+        )
+    )(rng)
     return f"/{root}{tail}"
 
 
@@ -134,9 +197,13 @@ DRAWS: dict[str, Draw] = {
     "nic": choice(("eth0", "ens5", "cali{hex8}", "veth{hex8}")),
     "node": choice(("node-{small}", "ip-10-0-{small}-{int}", "worker{small}")),
     "pod": choice(tuple(f"{service}-{{hex8}}-{{suffix}}" for service in SERVICES)),
-    "image": choice(tuple(f"registry.example.com/shop/{service}:v1.{{small}}.{{small}}" for service in SERVICES)),  # fmt: skip
+    "image": choice(
+        tuple(f"registry.example.com/shop/{service}:v1.{{small}}.{{small}}" for service in SERVICES)
+    ),
     "host": choice(tuple(f"{service}-{{small}}.{{ns}}.svc.cluster.local" for service in SERVICES)),
-    "thread": choice(("main", "http-nio-8080-exec-{small}", "pool-{small}-thread-{small}", "scheduling-1")),  # fmt: skip
+    "thread": choice(
+        ("main", "http-nio-8080-exec-{small}", "pool-{small}-thread-{small}", "scheduling-1")
+    ),
 }
 
 

@@ -21,7 +21,9 @@ from opsagent.signals.logs.templates import Bucket, Template
 TEMPLATES_MAX = 512
 KNOWN_MAX = 4096  # shapes whose template is remembered
 OVERFLOW_TEXT = "(other  lines)"  # two blanks: no line has this template
-Mined: TypeAlias = tuple[Template, str]  # and the line without secrets; a bare pair is quick to make
+Mined: TypeAlias = tuple[
+    Template, str
+]  # and the line without secrets; a bare pair is quick to make
 _KEPT_SHARE = 0.75  # of the templates at a folding, so that one search for the rarest serves many
 
 

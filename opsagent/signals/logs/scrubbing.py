@@ -21,7 +21,7 @@ SHAPES_MAX = 16_384
 
 Scrubbed: TypeAlias = tuple[str, Shape]  # the text without secrets, and its shape
 
-_NAMED = (f"{NAMES} :", f"{NAMES} =")
+_NAMED = (NAMES + b" :", NAMES + b" =")
 
 
 class Scrubber:
@@ -30,18 +30,18 @@ class Scrubber:
     def __init__(self) -> None:
         self._words = WordMemo()
         self._texts: dict[str, Scrubbed] = {}
-        self._shapes: dict[str, Shape] = {}
+        self._shapes: dict[bytes, Shape] = {}
 
     def scrubbed(self, text: str) -> Scrubbed:
         """Return ``text`` without secrets, and its shape."""
         known = self._texts.get(text)
         if known is not None:
             return known
-        signature = self._signature(text)
+        signature = self._words.signature(text)
         if HOLDS in signature or (NAMES in signature and any(map(signature.__contains__, _NAMED))):
             clean = scrub(text)
             if clean != text:
-                return clean, self._shape(self._signature(clean))
+                return clean, self._shape(self._words.signature(clean))
         answer = text, self._shape(signature)
         if len(text) <= TEXT_LENGTH_MAX:
             if len(self._texts) >= TEXTS_MAX:
@@ -49,10 +49,18 @@ class Scrubber:
             self._texts[text] = answer
         return answer
 
-    def _signature(self, text: str) -> str:
-        return " ".join(map(self._words.__getitem__, text.split()))
+    def is_harmless(self, text: str) -> bool:
+        """Tell whether no secret stands in ``text`` and none that it names may stand behind it.
 
-    def _shape(self, signature: str) -> Shape:
+        Words that stand in quotation marks are judged by themselves: the names and values of JSON are few,
+        its lines are one long word each.
+        """
+        if '"auth' in text or ("://" in text and "@" in text):
+            return scrub(text) == text  # there a quotation mark may be part of what is looked for
+        signature = self._words.signature(text.replace('"', ' " '))
+        return HOLDS not in signature and NAMES not in signature
+
+    def _shape(self, signature: bytes) -> Shape:
         shape = self._shapes.get(signature)
         if shape is None:
             shape = shape_of(signature)

@@ -11,7 +11,7 @@ either *fixed* or *loose*:
 - loose: all others, and ``<*>`` itself. A name without a digit (a user, a service) is a loose word, but so
   is many a plain word: whether it varies shows only beside other lines, which is for ``mining``.
 
-The shape is a function of the line alone. Work is bounded: 2,048 characters and 40 words make it.
+The shape is a function of the line alone. Work is bounded: 2,048 bytes and 40 words make it.
 """
 
 import re
@@ -22,7 +22,6 @@ from opsagent.signals.logs.words import HOLDS, NAMES, WILD
 SIGNATURE_LENGTH_MAX = 2048
 WORDS_MAX = 40
 
-_MARKS = str.maketrans("", "", HOLDS + NAMES)
 _QUOTED = re.compile(r"(?<![\w\\])\"((?:[^\"\\]|\\.)*)(?:\"|$)")
 _APOSTROPHES = re.compile(r"(?<!\w)'([^']*)'(?!\w)")
 _BRACKETS = re.compile(r"\[[^\[\]]*[\s,<][^\[\]]*\]")
@@ -34,17 +33,19 @@ _FAILURE = re.compile(
     r"|declined|refused|raised|threw|exception)\b"
 )
 _EXCEPTION = re.compile(r"\b[A-Z]\w*(?:Exception|Error): ")
-_SEAM = re.compile(r"(?<=[\w>])(?=[(\[{])|(?<=[A-Za-z_])(?=:<)")  # a value ends, what belongs to it begins
+_SEAM = re.compile(
+    r"(?<=[\w>])(?=[(\[{])|(?<=[A-Za-z_])(?=:<)"
+)  # a value ends, what belongs to it begins
 _SUBJECT = re.compile(r"[a-z_-]+\.[a-z._-]+:?$")  # a host or a unit in front of what happened to it
 _HEAD_WORDS_MIN = 3  # of a failure, before a colon that introduces the reason
 
 # They say how the words around them relate, so they are never a value. English, as logs are.
-_FUNCTION_WORDS = frozenset(
-    "a an the of for from to in into on onto at by with without within via per as than and or nor but if"
-    " while when after before until since because due is are was were be been has have had not no did does"
-    " do will would can could should must may it its this that these there up down off out over under"
-    " true false yes".split()
-)  # fmt: skip
+_FUNCTION = (
+    "a an the of for from to in into on onto at by with without within via per as than and or nor but if while"
+    " when after before until since because due is are was were be been has have had not no did does do will"
+    " would can could should must may it its this that these there up down off out over under true false yes"
+)
+_FUNCTION_WORDS = frozenset(_FUNCTION.split())
 _PARTICIPLE_LENGTH_MIN = 5  # "opened", not "fred"
 
 
@@ -56,9 +57,10 @@ class Shape:
     key: tuple[str | None, ...]
 
 
-def shape_of(signature: str) -> Shape:
-    """Return the shape of a line's masked words, joined by blanks."""
-    words = _words(signature)
+def shape_of(signature: bytes) -> Shape:
+    """Return the shape of a line's masked words, joined by blanks, marks and all."""
+    clean = signature[:SIGNATURE_LENGTH_MAX].translate(None, HOLDS + NAMES)
+    words = _words(clean.decode(errors="ignore"))
     return Shape(words, key_of(words))
 
 
@@ -73,8 +75,8 @@ def key_of(words: tuple[str, ...]) -> tuple[str | None, ...]:
     )
 
 
-def _words(signature: str) -> tuple[str, ...]:
-    text = _SEAM.sub(" ", signature[:SIGNATURE_LENGTH_MAX].translate(_MARKS))
+def _words(text: str) -> tuple[str, ...]:
+    text = _SEAM.sub(" ", text)
     if '"' in text:
         text = _QUOTED.sub(_without_value, text)
     if "'" in text:

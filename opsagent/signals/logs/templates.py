@@ -21,7 +21,6 @@ every restart. A template that grows wider changes its id.
 """
 
 import hashlib
-from collections.abc import Iterable
 
 from opsagent.signals.logs.words import WILD
 
@@ -103,9 +102,15 @@ class Bucket:
             sample: the line without secrets.
             at: the line's ordinal.
         """
+        for each in self.templates:
+            if covers(each.words, words):
+                return each
         new = Template(words, sample, at)
         self.templates.append(new)
-        self._settle()
+        # Nothing but the new one can make others one, unless something has become wider.
+        beside = [each for each in self.templates if len(self._differing(each, new)) == 1]
+        if any(map(self._grow, [new, *beside])):
+            self._settle()
         if len(self.templates) > BUCKET_MAX:
             self._merge(self.templates)
         return new.latest()
@@ -122,8 +127,8 @@ class Bucket:
         for each in self.templates:
             if each is one:
                 continue
-            differing = [i for i in self._loose if _differ(each.words[i], one.words[i])]
-            if sum(self._cost(i, each, one) for i in differing) <= self._allowance:
+            differing = self._differing(each, one)
+            if sum(self._cost(place, each, one) for place in differing) <= self._allowance:
                 same.append(each)
             elif len(differing) == 1:
                 place = differing[0]
@@ -132,6 +137,15 @@ class Bucket:
             if len(words) >= CHOICES_MAX:
                 same.extend(each for others in words.values() for each in others)
         return self._merge(same)
+
+    def _differing(self, each: Template, one: Template) -> list[int]:
+        """Return the places where both have a word, and not the same."""
+        left, right = each.words, one.words
+        return [
+            place
+            for place in self._loose
+            if left[place] != right[place] and WILD not in left[place] and WILD not in right[place]
+        ]
 
     def _cost(self, place: int, each: Template, one: Template) -> int:
         is_name = looks_like_name(each.words[place]) or looks_like_name(one.words[place])
@@ -151,15 +165,14 @@ class Bucket:
         return True
 
 
-def _differ(left: str, right: str) -> bool:
-    return left != right and WILD not in left and WILD not in right
+def covers(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
+    """Tell whether ``wide`` has the words of ``narrow``, or ``<*>`` in their places."""
+    return all(left in (right, WILD) for left, right in zip(wide, narrow, strict=True))
 
 
 def joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words that two templates share, ``<*>`` where they differ."""
-    return tuple(
-        left if left == right else WILD for left, right in zip(one, other, strict=True)
-    )
+    return tuple(left if left == right else WILD for left, right in zip(one, other, strict=True))
 
 
 def looks_like_name(word: str) -> bool:

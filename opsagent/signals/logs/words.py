@@ -6,6 +6,9 @@ varies: pieces with a digit, URLs, paths, mail addresses, values after an equals
 under suspicion (see ``secrets``) carries a mark in front (``HOLDS``) or behind (``NAMES``), so one search
 in the joined words says whether the line must be scrubbed.
 
+Neither answer depends on which digit stands where, so all digits are made alike before the words are looked
+up: of stamps, counts and addresses only a few forms are left. Bytes because that takes one pass there.
+
 The memo holds no secret that a word gives away by itself: such words are judged anew each time. It is
 bounded, and emptied when full: what stands in every line is back after one line.
 """
@@ -16,18 +19,19 @@ from opsagent.model.printable import printable
 from opsagent.signals.secrets import Suspicion, suspicion
 
 WILD = "<*>"
-HOLDS = "\x01"  # in front of a word; control characters of the line itself do not get this far
-NAMES = "\x02"  # behind a word
+HOLDS = b"\x01"  # in front of a word; control characters of the line itself do not get this far
+NAMES = b"\x02"  # behind a word
 
-WORDS_MAX = 32_768  # of at most WORD_LENGTH_MAX characters: 10 MiB or so, most words are short
+WORDS_MAX = 32_768  # of at most WORD_LENGTH_MAX bytes: 10 MiB or so, most words are short
 WORD_LENGTH_MAX = 128
-SHORT_NUMBER = 5  # characters: status codes and ports come back, stamps and ids do not
+ID_LENGTH_MIN = 12  # of a lower-case number: a hexadecimal id, which will not come back
 
-# Half of all new words: numbers, stamps, addresses, hexadecimal ids. Nothing in them can be a secret's name.
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+# Numbers, stamps, addresses, hexadecimal ids. Nothing in them can be a secret's name.
 _NUMBER = re.compile(
-    r"([\[({<\"'#*]*)(?=[a-f:.+/-]{0,8}[0-9])[0-9a-fTZ.:,/_%+msxnuµ-]*[0-9a-fmsnuxZ%]([\])}>\"',;:.]*)"
+    r"([\[({<\"'#*]*)(?=[a-f:.+/-]{0,8}[0-9])[0-9a-fTZ.:,/_%+msxnu-]*[0-9a-fmsnuxZ%]([\])}>\"',;:.]*)"
 )
-_NAMED_NUMBER = re.compile(r"(\w[\w.-]*=)(?:[0-9a-fTZ.:/_%+msxnuµ-]*[0-9a-fmsnuxZ%])")
+_NAMED_NUMBER = re.compile(r"(\w[\w.-]*=)(?:[0-9a-fTZ.:/_%+msxnu-]*[0-9a-fmsnuxZ%])")
 _EDGE = r"\s\[\](){}<>\"'`=,;|&?!:"  # what ends a piece
 _PIECE = re.compile(
     rf"(?<![^{_EDGE}])[^{_EDGE}\d]*+\d(?:[^{_EDGE}]*[^{_EDGE}.])?"  # a full stop behind is the sentence's
@@ -36,7 +40,9 @@ _HEX_GROUPS = re.compile(r"[0-9a-fA-F]{1,4}(?:::?[0-9a-fA-F]{1,4}){3,7}")  # MAC
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}://[^\s\"'<>)\],;]*")
 _PATH = re.compile(rf"(?<![^{_EDGE}])/[^{_EDGE}]+(?:\?[^\s\"'<>)\],;]*)?")
 _MAIL = re.compile(rf"(?<![^{_EDGE}])[^{_EDGE}@]+@[^{_EDGE}]+")
-_ASSIGNED = re.compile(r"(?<=[\w\])])=(?![=>])(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>,;&)\]}]+|(?=[,;)]|$))")
+_ASSIGNED = re.compile(
+    r"(?<=[\w\])])=(?![=>])(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>,;&)\]}]+|(?=[,;)]|$))"
+)
 _QUOTED = re.compile(r"([\"'`])(?=[^\"'`]*\w)[^\"'`]+\1(?!:)")  # a name in front of a colon stays
 
 
@@ -62,32 +68,43 @@ def masked(word: str) -> str:
     return word
 
 
-class WordMemo(dict[str, str]):
-    """Word -> masked word with its mark. One owner; not safe to share between threads."""
+class WordMemo(dict[bytes, bytes]):
+    """Word -> masked word with its mark, in UTF-8, all digits alike. One owner; not safe to share."""
 
-    def __missing__(self, word: str) -> str:
-        """Judge ``word`` and remember it, unless it is long, or soon judged and soon gone, or holds a secret."""
+    def signature(self, text: str) -> bytes:
+        """Return the masked words of ``text``, joined by blanks."""
+        words = text.encode(errors="replace").translate(_DIGITS_ALIKE).split()
+        return b" ".join(map(self.__getitem__, words))
+
+    def __missing__(self, encoded: bytes) -> bytes:
+        """Judge a word and remember it, unless it is long, an id, or holds a secret."""
+        word = encoded.decode()
+        if "=" in word and (named := _NAMED_NUMBER.fullmatch(word)):
+            return self[named[1].encode()]  # "trace_id=" is judged once for all its ids
         if number := _NUMBER.fullmatch(word):
-            text = f"{number[1]}{WILD}{number[2]}"
-            if len(word) > SHORT_NUMBER:
-                return text
-        elif "=" in word and (named := _NAMED_NUMBER.fullmatch(word)):
-            return self[named[1]]  # "seq=" is judged once for all its numbers
+            masked_word = f"{number[1]}{WILD}{number[2]}".encode()
+            if len(word) >= ID_LENGTH_MIN and word.islower():
+                return masked_word
         else:
-            text = judged(word)
-        if len(word) <= WORD_LENGTH_MAX and text[0] != HOLDS:
+            masked_word = judged(word)
+        if len(word) <= WORD_LENGTH_MAX and not masked_word.startswith(HOLDS):
             if len(self) >= WORDS_MAX:
                 self.clear()
-            self[word] = text
-        return text
+            self[encoded] = masked_word
+        return masked_word
 
 
-def judged(word: str) -> str:
+def judged(word: str) -> bytes:
     """Return ``word`` as a template shows it, with a mark if it may be secret or name a secret."""
-    match suspicion(word):
+    suspected = suspicion(word)
+    if not word.isprintable():
+        if any(map(str.isspace, word)):
+            suspected = Suspicion.HOLDS  # two words for ``secrets``
+        word = "".join(printable(word).split())
+    match suspected:
         case Suspicion.NONE:
-            return masked(word if word.isprintable() else printable(word))
+            return masked(word).encode()
         case Suspicion.NAMES:
-            return masked(word) + NAMES
+            return masked(word).encode() + NAMES
         case Suspicion.HOLDS:
-            return HOLDS + masked(printable(word))
+            return HOLDS + masked(word).encode()

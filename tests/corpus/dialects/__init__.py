@@ -18,5 +18,16 @@ DIALECTS: tuple[Dialect, ...] = (
 )
 # Nobody looked at these while the rules of the miner were written: their figures stand apart.
 HELD_OUT = frozenset(
-    {"scheduler", "etcd", "kafka", "dotnet", "celery", "envoy", "mysql", "rabbitmq", "cilium", "haproxy"}  # fmt: skip
+    {
+        "scheduler",
+        "etcd",
+        "kafka",
+        "dotnet",
+        "celery",
+        "envoy",
+        "mysql",
+        "rabbitmq",
+        "cilium",
+        "haproxy",
+    }
 )

@@ -3,29 +3,29 @@
 import json
 
 from tests.corpus.dialects.shape import Dialect, Said, iso, templates
-from tests.corpus.slots import filled
+from tests.corpus.slots import CLASSES, filled
 
 NAMES = {"D": "DEBUG", "I": "INFO", "W": "WARN", "E": "ERROR", "F": "FATAL"}
 
 
 def spring(said: Said) -> str:
     thread = filled("{thread}", said.rng)[-15:]
-    logger = filled("c.e.shop.{class}", said.rng)
+    logger = f"c.e.shop.{said.source(*CLASSES)}"
     return f"{iso(said.at)}  {NAMES[said.level]:>5} 1 --- [{thread:>15}] {logger:<40} : {said.text}"
 
 
 def kafka(said: Said) -> str:
-    return f"[{iso(said.at, 3, '', ' ').replace('.', ',')}] {NAMES[said.level]} {said.text} (kafka.server.{filled('{class}', said.rng)})"  # fmt: skip
+    return f"[{iso(said.at, 3, '', ' ').replace('.', ',')}] {NAMES[said.level]} {said.text} (kafka.server.{said.source(*CLASSES)})"  # fmt: skip
 
 
 def hdfs(said: Said) -> str:
-    logger = said.rng.choice(("dfs.DataNode$PacketResponder", "dfs.FSNamesystem", "dfs.DataNode$DataXceiver"))  # fmt: skip
+    logger = said.source("dfs.DataNode$PacketResponder", "dfs.FSNamesystem", "dfs.DataNode$DataXceiver")  # fmt: skip
     return f"{said.at:%y%m%d %H%M%S} {said.rng.randrange(9, 29000)} {NAMES[said.level]} {logger}: {said.text}"
 
 
 def dotnet(said: Said) -> str:
     level = {"D": "Debug", "I": "Information", "W": "Warning", "E": "Error", "F": "Critical"}[said.level]  # fmt: skip
-    line = {"Timestamp": iso(said.at), "EventId": 14, "LogLevel": level, "Category": filled("Shop.Api.{class}", said.rng), "Message": said.text}  # fmt: skip
+    line = {"Timestamp": iso(said.at), "EventId": 14, "LogLevel": level, "Category": f"Shop.Api.{said.source(*CLASSES)}", "Message": said.text}  # fmt: skip
     return json.dumps(line, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -3,14 +3,13 @@
 import json
 
 from tests.corpus.dialects.shape import Dialect, Said, iso, pairs, quoted_pairs, templates
-from tests.corpus.slots import filled
 
 SOURCES = {"kubelet": ("kubelet.go", "kuberuntime_manager.go", "reconciler_common.go", "prober.go"), "scheduler": ("schedule_one.go", "eventhandlers.go", "reflector.go")}  # fmt: skip
 
 
 def klog(program: str, *, is_structured: bool):
     def header(said: Said) -> str:
-        source = said.rng.choice(SOURCES[program])
+        source = said.source(*SOURCES[program])
         head = f"{said.level}{said.at:%m%d %H:%M:%S.%f} {1:7d} {source}:{said.rng.randrange(90, 2400)}] "
         return head + (json.dumps(said.text) if is_structured else said.text) + quoted_pairs(said)
 
@@ -35,7 +34,7 @@ def coredns(said: Said) -> str:
 
 def cilium(said: Said) -> str:
     level = {"W": "warning", "I": "info", "E": "error", "D": "debug"}[said.level]
-    return f"level={level} msg={json.dumps(said.text, ensure_ascii=False)}{pairs(said)} subsys={filled('{word}', said.rng)}"  # fmt: skip
+    return f"level={level} msg={json.dumps(said.text, ensure_ascii=False)}{pairs(said)} subsys={said.source('endpoint', 'daemon', 'agent')}"  # fmt: skip
 
 
 KUBELET = templates("""

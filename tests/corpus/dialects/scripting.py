@@ -15,11 +15,11 @@ def logrus(said: Said) -> str:
 
 def python(said: Said) -> str:
     stamp = iso(said.at, 3, "", " ").replace(".", ",")
-    return f"{stamp} - shop.{said.rng.choice(('api', 'jobs', 'db'))} - {PYTHON[said.level]} - {said.text}"
+    return f"{stamp} - shop.{said.source('api', 'jobs', 'db')} - {PYTHON[said.level]} - {said.text}"
 
 
 def celery(said: Said) -> str:
-    process = said.rng.choice(("MainProcess", "ForkPoolWorker-1", "ForkPoolWorker-2"))
+    process = said.source("MainProcess", "ForkPoolWorker-1", "ForkPoolWorker-2")
     return f"[{iso(said.at, 3, '', ' ').replace('.', ',')}: {PYTHON[said.level]}/{process}] {said.text}"
 
 

@@ -18,6 +18,11 @@ class Said:
     text: str
     fields: Mapping[str, str]
     rng: random.Random
+    index: int  # of the template: a message comes from one place in a program
+
+    def source(self, *names: str) -> str:
+        """Return the one of ``names`` that prints this message."""
+        return names[self.index % len(names)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def nginx_error(said: Said) -> str:
 
 def envoy(said: Said) -> str:
     level = {"D": "debug", "I": "info", "W": "warning", "E": "error", "F": "critical"}[said.level]
-    return f"[{iso(said.at, 3, '', ' ')}][{said.rng.randrange(1, 40)}][{level}][{said.rng.choice(('config', 'upstream', 'main'))}] {said.text}"  # fmt: skip
+    return f"[{iso(said.at, 3, '', ' ')}][{said.rng.randrange(1, 40)}][{level}][{said.source('config', 'upstream', 'main')}] {said.text}"  # fmt: skip
 
 
 def envoy_access(said: Said) -> str:

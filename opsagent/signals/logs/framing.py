@@ -1,0 +1,141 @@
+"""Bytes of a log as they arrive -> its lines, however they were cut up on the way.
+
+A line comes as the API server sends it with time stamps (``2026-01-05T00:00:00.1Z text``), as a container
+runtime writes it (``2026-01-05T00:00:00.1Z stdout F text``, where ``P`` marks a part that the next line of
+the stream continues), or bare. What is longer than ``LINE_BYTES_MAX`` is cut, and the last word before the
+cut with it: half a secret has no known format. What is not text is named by its size. Both are counted.
+
+One pass over the bytes; held are at most one line and one unfinished line a stream.
+Source of the format: the container runtime interface's log format in the kubelet.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+LINE_BYTES_MAX = 16_384  # what runtimes write before they begin a new part
+_CUT_BACK = 512  # characters in which the last word must begin, else they all go
+_CONTROL_SHARE_MAX = 0.1  # of control and undecodable characters in a text
+
+_PREFIX = re.compile(
+    rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) (?:(stdout|stderr) ([FP])(?::\w*)? )?"
+)
+_NOT_TEXT = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1a\\x1c-\\x1f\\x7f\ufffd]")
+
+
+class Line(NamedTuple):
+    """One line. ``at`` is the runtime's stamp, None if there was none; ``stream`` is empty if unknown."""
+
+    at: dt.datetime | None
+    stream: str
+    text: str
+
+
+@dataclass(slots=True)
+class Framed:
+    """What went through, in lines and bytes."""
+
+    lines: int = 0
+    bytes: int = 0
+    cut_lines: int = 0
+    cut_bytes: int = 0
+    binary_lines: int = 0
+    binary_bytes: int = 0
+
+
+class Framer:
+    """The lines of one log. One owner."""
+
+    def __init__(self) -> None:
+        self.framed = Framed()
+        self._held = bytearray()
+        self._cut = 0  # bytes of the held line that went
+        self._parts: dict[str, Line] = {}
+
+    def feed(self, chunk: bytes) -> Iterator[Line]:
+        """Yield the lines that ``chunk`` completes. Run it to its end, else what is left of the chunk is lost."""
+        self.framed.bytes += len(chunk)
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            self._hold(piece)
+            yield from self._line()
+        self._hold(rest)
+
+    def close(self) -> Iterator[Line]:
+        """Yield what is left at the end of the log: a line without its end, parts without their last."""
+        if self._held:
+            yield from self._line()
+        yield from self._parts.values()
+        self._parts.clear()
+
+    def _hold(self, piece: bytes) -> None:
+        room = LINE_BYTES_MAX - len(self._held)
+        self._held += piece[:room]
+        self._cut += max(0, len(piece) - room)
+
+    def _line(self) -> Iterator[Line]:
+        encoded, cut = bytes(self._held), self._cut
+        self._held.clear()
+        self._cut = 0
+        self.framed.lines += 1
+        prefix = _PREFIX.match(encoded)
+        if prefix is None:
+            yield Line(None, "", self._text(encoded, cut))
+            return
+        stream, tag = prefix[2], prefix[3]
+        at = _instant(prefix[1])
+        line = Line(at, stream.decode() if stream else "", self._text(encoded[prefix.end() :], cut))
+        if tag == b"P" or line.stream in self._parts:
+            yield from self._joined(line, is_part=tag == b"P")
+        else:
+            yield line
+
+    def _joined(self, line: Line, *, is_part: bool) -> Iterator[Line]:
+        before = self._parts.pop(line.stream, None)
+        if before is not None:
+            line = Line(before.at, line.stream, self._shortened(before.text + line.text))
+        if is_part:
+            self._parts[line.stream] = line
+        else:
+            yield line
+
+    def _shortened(self, text: str) -> str:
+        """Cut a line of several parts; only its beginning is kept, so parts cost no more than lines."""
+        if len(text) <= LINE_BYTES_MAX:
+            return text
+        self.framed.cut_lines += 1
+        self.framed.cut_bytes += len(text) - LINE_BYTES_MAX
+        return without_last_word(text[:LINE_BYTES_MAX])
+
+    def _text(self, encoded: bytes, cut: int) -> str:
+        text = encoded.decode(errors="replace").removesuffix("\r")
+        if _is_binary(text):
+            self.framed.binary_lines += 1
+            self.framed.binary_bytes += len(encoded) + cut
+            return f"(binary, {len(encoded) + cut} bytes)"
+        if cut:
+            self.framed.cut_lines += 1
+            self.framed.cut_bytes += cut
+            text = without_last_word(text)
+        return text
+
+
+def _instant(stamp: bytes) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromisoformat(stamp.decode())
+    except ValueError:  # the 31st of February
+        return None
+
+
+def _is_binary(text: str) -> bool:
+    if text.isprintable() and "\ufffd" not in text:
+        return False  # most lines; the search below is slower
+    return len(_NOT_TEXT.findall(text)) > _CONTROL_SHARE_MAX * len(text)
+
+
+def without_last_word(text: str) -> str:
+    """Return a text that was cut without the word that the cut went through, and with a mark."""
+    kept = text[: max(text.rfind(" ", len(text) - _CUT_BACK), len(text) - _CUT_BACK)]
+    return f"{kept} …"

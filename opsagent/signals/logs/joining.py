@@ -1,0 +1,126 @@
+"""Lines -> records: a stack trace, or a key that is printed over many lines, is one record.
+
+A line goes on with the record before it if it is indented, or if it is one of the lines that runtimes print
+between indented ones: causes and notes (JVM, .NET), the end of a Python traceback and what links two of
+them, goroutines (Go), the error that Node prints after the source. What begins with a time stamp never does.
+
+A record is held until the next line shows that it ended, or the owner lets go (``flush``) because the log
+fell silent. Bounds: ``LINES_MAX`` lines and ``CHARACTERS_MAX`` characters are kept of a record, then only lines that
+name a cause, up to twice as many; all others are counted in ``dropped``.
+"""
+
+import datetime as dt
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from opsagent.signals.logs.framing import Line
+
+LINES_MAX = 64
+CHARACTERS_MAX = 32_768
+
+# What a line that begins a record begins with: a date, a syslog date, an object. Nothing of a trace does.
+_BEGINS = re.compile(
+    r"[\[<]?\d{2,4}[-/:.]\d\d|\{|\[[A-Z0-9]|[A-Z][a-z]{2} [ \d]\d \d\d:|[IWEF]\d{4} "
+)
+_EXCEPTION = r"(?:[\w$]+\.)*[A-Z][\w$]*(?:Exception|Error|Throwable|Failure|Interrupt|Exit)"
+_CAUSE = re.compile(
+    rf"\s*(?:Caused by|Suppressed|Wrapped by): |(?:Unhandled exception[.:] )?{_EXCEPTION}(?::|$)| ---> "
+)
+_TRACE = re.compile(
+    r"During handling of the above exception|The above exception was the direct cause"
+    r"|Traceback \(most recent call last\)|\s*--- End of |Exception in thread |\.\.\. \d+ (?:more|common frames)"
+    rf"|{_CAUSE.pattern}"
+)
+_GO_OPENS = ("panic: ", "fatal error: ", "goroutine ", "SIGABRT: ", "SIGQUIT: ", "SIGSEGV: ")
+_GO = re.compile(
+    r"goroutine \d+ |\[signal |created by |exit status |\s+panic: |[\w./*()\[\]-]{1,256}\([^()]{0,256}\)$|\t|$"
+)
+_KEY_OPENS, _KEY_ENDS = "-----BEGIN ", "-----END "
+_KEY = re.compile(r"[A-Za-z0-9+/=]{1,128}$|[A-Z][\w-]{1,32}: |$")
+
+
+class Record(NamedTuple):
+    """One line with what belongs to it. ``lines`` is at least 1; ``dropped`` of the record's lines were not kept."""
+
+    at: dt.datetime | None
+    stream: str
+    lines: tuple[str, ...]
+    dropped: int = 0
+
+
+class _Open:
+    """A record that may go on."""
+
+    __slots__ = ("at", "dropped", "is_key", "lines", "size")
+
+    def __init__(self, line: Line) -> None:
+        text = line.text
+        self.at = line.at
+        self.lines = [text]
+        self.size = len(text)
+        self.dropped = 0
+        self.is_key = _KEY_OPENS in text and _KEY_ENDS not in text
+
+
+@dataclass(slots=True)
+class Joiner:
+    """The records of one log; its streams apart. One owner."""
+
+    _open: dict[str, _Open] = field(default_factory=dict)
+
+    def feed(self, line: Line) -> Record | None:
+        """Take one line; return the record that it ends, if any."""
+        text = line.text
+        held = self._open.get(line.stream)
+        if held is not None and (held.is_key or not _BEGINS.match(text)) and _goes_on(held, text):
+            _extend(held, text)
+            return None
+        self._open[line.stream] = _Open(line)
+        return None if held is None else _record(line.stream, held)
+
+    def flush(self) -> tuple[Record, ...]:
+        """Return the open records and forget them."""
+        records = tuple(_record(stream, held) for stream, held in self._open.items())
+        self._open.clear()
+        return records
+
+
+def _record(stream: str, held: _Open) -> Record:
+    return Record(held.at, stream, tuple(held.lines), held.dropped)
+
+
+def _goes_on(held: _Open, text: str) -> bool:
+    if held.is_key:
+        return _key_goes_on(held, text)
+    if not text or text.isspace():
+        return len(held.lines) > 1 or _is_trace(held)
+    if text[0] in " \t":
+        return True
+    if held.lines[0].startswith(_GO_OPENS):
+        return _GO.match(text) is not None
+    return _TRACE.match(text) is not None
+
+
+def _is_trace(held: _Open) -> bool:
+    first = held.lines[0]
+    return first.startswith(_GO_OPENS) or _TRACE.match(first) is not None
+
+
+def _key_goes_on(held: _Open, text: str) -> bool:
+    if _KEY_ENDS in text:
+        held.is_key = False
+        return True
+    held.is_key = _KEY.match(text) is not None
+    return held.is_key
+
+
+def _extend(held: _Open, text: str) -> None:
+    is_open = len(held.lines) < LINES_MAX or (
+        len(held.lines) < 2 * LINES_MAX and _CAUSE.match(text) is not None
+    )
+    if is_open and held.size + len(text) <= CHARACTERS_MAX:
+        held.lines.append(text)
+        held.size += len(text)
+    else:
+        held.dropped += 1

@@ -1,0 +1,235 @@
+"""One record's text -> its format, stamp, severity and message. The message is what gets a template.
+
+Formats: JSON, logfmt, klog, else plain text with a head of stamp, level, thread and logger as far as one is
+recognised. Of a structured line without a message, the sorted ``key=value`` pairs are the message. Nothing
+here fails: what cannot be read as it seems is read as plain text.
+
+Only the first ``HEAD`` characters are searched for a head, so a line costs the same however long. It does not redact:
+what it returns is for ``scrubbing``, not for keeping.
+"""
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from opsagent.signals.logs.stamps import SYSLOG, instant, leading_stamp, number_stamp
+
+HEAD = 160
+
+
+class Format(StrEnum):
+    """How a line is built."""
+
+    JSON = "json"
+    LOGFMT = "logfmt"
+    KLOG = "klog"
+    PLAIN = "plain"
+
+
+class Severity(StrEnum):
+    """OpenTelemetry's severities by their short names."""
+
+    TRACE = "trace"
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+    FATAL = "fatal"
+    UNKNOWN = "unknown"
+
+
+class Reading(NamedTuple):
+    """What one line says. ``stamp`` is the program's own as it stands there, None if it printed none."""
+
+    format: Format
+    severity: Severity
+    message: str
+    stamp: re.Match[str] | float | None
+
+    def at(self, near: dt.datetime) -> dt.datetime | None:
+        """Return the instant that the stamp means; one without a year is of that of ``near``."""
+        match self.stamp:
+            case None:
+                return None
+            case re.Match():
+                return instant(self.stamp, near)
+            case _:
+                return number_stamp(self.stamp)
+
+
+_NAMES = {
+    Severity.TRACE: "trace finest finer trc verbose",
+    Severity.DEBUG: "debug fine dbg debg d",
+    Severity.INFO: "info information informational inf notice note log system i statement detail hint",
+    Severity.WARN: "warn warning wrn w",
+    Severity.ERROR: "error err eror severe e",
+    Severity.FATAL: "fatal critical crit panic alert emerg emergency dpanic ftl f fault",
+}
+_SEVERITIES = {name: severity for severity, names in _NAMES.items() for name in names.split()}
+_LONG = "|".join(sorted((name for name in _SEVERITIES if len(name) > 2), key=len, reverse=True))  # noqa: PLR2004
+_LEVEL = re.compile(
+    rf"(?<![\w.=])(?-i:(?=[A-Z]{{3}}))(?P<bare>{_LONG})(?=[\s:|/\],-]|$)|[\[<(]\s?(?P<boxed>{_LONG})\s?[\])>]",
+    re.IGNORECASE,
+)
+# What stands between level and message: a Celery process, punctuation, Spring's process, thread and logger.
+_BEHIND_LEVEL = re.compile(
+    r"(?:/[\w-]{1,64}\])?[\s\]):>|,-]*(?:\d{1,7} --- (?:\[[^\]]{0,64}\] ){1,2}\S{1,128} *: )?"
+)
+_SAYS = re.compile(
+    r"(?i)(error|fatal|panic|warn(?:ing)?)\b|(traceback \(most|exception in |unhandled exception)|[\w.$]{1,128}(exception|error)(?::|$)"
+)
+_KLOG = re.compile(r"([IWEFD])(?=\d{4} \d\d:\d\d:\d\d)")
+_KLOG_HEAD = re.compile(r"\s+\d+ [\w./-]{1,128}:\d+\] ")
+_KLOG_QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"")
+_UPTIME = re.compile(r"\[ *\d+\.\d{6}\] ")
+_SYSLOG_PROGRAM = re.compile(r" [\w.-]{1,64}(?: [\w./-]{1,48})?(?:\[\d{1,7}\])?: ")
+_PAIR = re.compile(r"([A-Za-z_@][\w.@/-]{0,63})=(?:\"((?:[^\"\\]|\\.)*)\"|(\S*))")
+_REDIS = re.compile(r"\d{1,7}:[A-Z] .{20,32}? (?P<mark>[.*#-]) ")
+_REDIS_MARKS = {".": Severity.DEBUG, "-": Severity.DEBUG, "*": Severity.INFO, "#": Severity.WARN}
+_ESCAPED = re.compile(r"\\(.)")
+_ANSI = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")
+
+_MESSAGE_KEYS = (
+    "msg",
+    "message",
+    "@message",
+    "@m",
+    "event",
+    "log",
+    "short_message",
+    "body",
+    "textpayload",
+)
+_LEVEL_KEYS = (
+    "level",
+    "severity",
+    "lvl",
+    "loglevel",
+    "log.level",
+    "levelname",
+    "@l",
+    "@level",
+    "severity_text",
+)
+_STAMP_KEYS = ("ts", "time", "timestamp", "@timestamp", "@t", "t", "datetime", "asctime", "date")
+_NUMERIC_LEVELS = ((60, Severity.FATAL), (50, Severity.ERROR), (40, Severity.WARN), (30, Severity.INFO), (20, Severity.DEBUG))  # fmt: skip
+
+
+def read(text: str) -> Reading:
+    """Read the first line of a record."""
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    if text[:1] == "{":
+        return _json(text) or _plain(text)
+    if (letter := _KLOG.match(text)) is not None:
+        return _klog(letter[1], text[1:])
+    if ("msg=" in text or "level=" in text) and _PAIR.match(text):
+        return _logfmt(text)
+    return _plain(text)
+
+
+def severity_of(name: str) -> Severity:
+    """Return the severity that a level's name stands for, in any case."""
+    return _SEVERITIES.get(name.lower().strip(), Severity.UNKNOWN)
+
+
+def _json(text: str) -> Reading | None:
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(parsed, dict):
+        return None
+    fields: dict[str, object] = {str(key).lower(): value for key, value in parsed.items()}
+    return _structured(Format.JSON, fields)
+
+
+def _logfmt(text: str) -> Reading:
+    fields: dict[str, object] = {}
+    for name, quoted, bare in _PAIR.findall(text):
+        fields[name.lower()] = bare or quoted
+    reading = _structured(Format.LOGFMT, fields)
+    return (
+        reading._replace(message=_ESCAPED.sub(r"\1", reading.message)) if "\\" in text else reading
+    )
+
+
+def _structured(form: Format, fields: Mapping[str, object]) -> Reading:
+    message = _first(fields, _MESSAGE_KEYS)
+    return Reading(
+        form,
+        _structured_severity(_first(fields, _LEVEL_KEYS)),
+        message if isinstance(message, str) else _pairs(fields),
+        _structured_stamp(_first(fields, _STAMP_KEYS)),
+    )
+
+
+def _first(fields: Mapping[str, object], keys: tuple[str, ...]) -> object:
+    for key in keys:
+        if key in fields:
+            return fields[key]
+    return None
+
+
+def _structured_severity(level: object) -> Severity:
+    if isinstance(level, str):
+        return severity_of(level)
+    if isinstance(level, int):
+        return next((each for least, each in _NUMERIC_LEVELS if level >= least), Severity.UNKNOWN)
+    return Severity.UNKNOWN
+
+
+def _structured_stamp(stamp: object) -> re.Match[str] | float | None:
+    if isinstance(stamp, str):
+        return leading_stamp(stamp)
+    return stamp if isinstance(stamp, int | float) else None
+
+
+def _pairs(fields: Mapping[str, object]) -> str:
+    return " ".join(
+        f"{key}={'{}' if isinstance(value, dict | list) else value}"
+        for key, value in sorted(fields.items())
+        if key not in _STAMP_KEYS and key not in _LEVEL_KEYS
+    )
+
+
+def _klog(letter: str, text: str) -> Reading:
+    stamp = leading_stamp(text)
+    end = stamp.end() if stamp else 0
+    head = _KLOG_HEAD.match(text, end)
+    message = text[head.end() if head else end :].lstrip()
+    if quoted := _KLOG_QUOTED.match(message):  # the message; what follows are its values
+        message = _ESCAPED.sub(r"\1", quoted[1]) + message[quoted.end() :]
+    return Reading(Format.KLOG, _SEVERITIES[letter.lower()], message, stamp)
+
+
+def _plain(text: str) -> Reading:
+    head = text[:HEAD]
+    stamp = leading_stamp(head)
+    if stamp is None:
+        uptime = _UPTIME.match(head)
+        begins = uptime.end() if uptime else 0
+    elif redis := _REDIS.match(head):
+        return Reading(Format.PLAIN, _REDIS_MARKS[redis["mark"]], text[redis.end() :], stamp)
+    else:
+        begins = stamp.end()
+        if stamp.re is SYSLOG and (program := _SYSLOG_PROGRAM.match(head, begins)):
+            begins = program.end()
+    level = _LEVEL.search(head, begins)
+    if level is None:
+        message = text[begins:].lstrip(" ]")
+        return Reading(Format.PLAIN, _said_severity(message), message, stamp)
+    behind = _BEHIND_LEVEL.match(text, level.end())
+    message = text[behind.end() if behind else level.end() :]
+    return Reading(Format.PLAIN, severity_of(level["bare"] or level["boxed"]), message, stamp)
+
+
+def _said_severity(message: str) -> Severity:
+    """Judge a line without a level by how it begins."""
+    said = _SAYS.match(message[:HEAD])
+    if said is None:
+        return Severity.UNKNOWN
+    return severity_of(said[1]) if said[1] else Severity.ERROR
