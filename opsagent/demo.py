@@ -341,8 +341,7 @@ class _Play:
             async with asyncio.timeout(self._demo.limit.total_seconds()):
                 with typed(entered) if is_terminal else contextlib.nullcontext():
                     await entered.wait()
-                if is_terminal:
-                    sys.stdin.readline()  # or the shell would run what was typed
+                sys.stdin.readline()  # or the shell would run what was typed
 
     def _tell(self, step: str, text: str) -> None:
         now = self._clock.now()

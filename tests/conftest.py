@@ -34,9 +34,10 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")  # noqa
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Let nothing trace a test marked no_cover: in a worker two tracers run, and the mark itself stops one."""
+    if item.get_closest_marker("no_cover") is None:
+        return (yield)
     tracer = sys.gettrace()
-    if item.get_closest_marker("no_cover"):
-        sys.settrace(None)
+    sys.settrace(None)
     try:
         return (yield)
     finally:

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from opsagent.guard.policy import Level
 from opsagent.model.canonical import canonical
 from opsagent.model.incident import EntryKind, Incident, IncidentState
 from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
-from opsagent.ports import Terminal
+from opsagent.ports import Terminal, Transient
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
@@ -34,9 +34,15 @@ WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
 class Replica:
     """One daemon with a state folder of its own; ``with_hands`` it may act in the shop."""
 
-    def __init__(self, stage: Stage, state: Path, *, with_hands: bool = False) -> None:
-        self._stage = stage
-        self.notifier = RecordingNotifier()
+    def __init__(
+        self,
+        stage: Stage,
+        state: Path,
+        *,
+        with_hands: bool = False,
+        failures: Sequence[Exception] = (),
+    ) -> None:
+        self.notifier = RecordingNotifier(failures)
         settings = Settings(state_dir=state, retention_days=1)
         if with_hands:
             policy = PolicySettings(
@@ -178,6 +184,20 @@ def test_a_new_process_on_the_same_state_goes_on_with_the_same_incident(tmp_path
     run(scene())
 
 
+def test_a_message_that_was_not_taken_is_sent_again_a_little_later(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with box() as stage:
+            replica = Replica(stage, tmp_path, failures=[Transient("503")])
+            async with replica.running() as report:
+                await until_so(lambda: leads(report))
+                await send(stage, "PATCH", WEB, fault_patch(Fault.CRASH_LOOP))
+                await until_so(lambda: len(replica.notifier.received) == 2)
+                assert (await report.status())["counters"]["notifications_given_up_total"] == 0
+            assert len(replica.notifier.attempts) == 3
+
+    run(scene())
+
+
 def test_without_an_executor_it_suggests(tmp_path: Path) -> None:
     async def scene() -> None:
         async with box() as stage:
@@ -197,14 +217,14 @@ def test_without_an_executor_it_suggests(tmp_path: Path) -> None:
     run(scene())
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(120)
 def test_old_observations_are_dropped_and_live_ones_kept(tmp_path: Path) -> None:
     async def scene() -> None:
         async with box() as stage:
             replica = Replica(stage, tmp_path)
             async with replica.running() as report:
                 await until_so(lambda: leads(report))
-                for hour in range(30):  # a row or two each hour, and none for what stands still
+                for hour in range(27):  # a row or two each hour, and none for what stands still
                     label = {"metadata": {"labels": {"hour": str(hour)}}}
                     await send(stage, "PATCH", WEB, label)
                     await asyncio.sleep(3600)

@@ -138,11 +138,18 @@ def test_the_command_tells_the_story_in_words_with_the_exact_change() -> None:
     assert re.search(r"\d\d:\d\d:\d\d  verified  ", ended.stdout)
 
 
-def test_a_model_that_is_played_investigates_first() -> None:
+@pytest.mark.parametrize(
+    ("model_url", "note"),
+    [
+        ("scripted", "Proposed by the model scripted"),
+        ("http://127.0.0.1:9/v1", "By rules, because "),  # nobody listens there
+    ],
+)
+def test_a_model_investigates_first_if_one_is_given(model_url: str, note: str) -> None:
     person = Person()
-    wish = Demo(is_approving=True, is_json=True, model_url="scripted", speed=SPEED)
+    wish = Demo(is_approving=True, is_json=True, model_url=model_url, speed=SPEED)
     assert run_demo(wish, say=person.say) == 0
-    assert "Proposed by the model scripted" in person.text
+    assert note in person.text
 
 
 def test_somebody_approves_from_another_terminal(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ async def test_on_a_terminal_it_prints_a_link_that_opens_the_pages_once(tmp_path
             said = os.read(ours, 4096).decode()
             (link,) = re.findall(r"http://127\.0\.0\.1:\S+", said)
             assert [(await browser.get(link)).status_code for _ in range(2)] == [303, 403]
+            await child.stop()
     finally:
         os.close(ours)
         os.close(theirs)

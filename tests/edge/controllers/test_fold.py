@@ -15,7 +15,7 @@ from opsagent.model.entity import Kind
 from opsagent.model.incident import EntryKind, Incident, IncidentState
 from opsagent.model.signal import RowType
 from opsagent.model.workload import Workload
-from opsagent.ports import Snapshot, Terminal
+from opsagent.ports import Batch, Snapshot, Terminal
 from opsagent.runtime.channels import Channel
 from tests.core.test_incidents import record
 from tests.fakes.objects import T0, after, crash_looping, healthy, rolling, rows
@@ -39,6 +39,14 @@ class FullDisk(MemoryStore):
 
     async def commit(self, batch: object) -> None:
         raise Terminal(f"disk full: {type(batch).__name__}")
+
+
+class SlowDisk(MemoryStore):
+    """A store whose every commit takes two minutes."""
+
+    async def commit(self, batch: Batch) -> None:
+        await asyncio.sleep(120)
+        await super().commit(batch)
 
 
 @dataclass
@@ -206,6 +214,29 @@ def test_an_input_of_the_instant_at_which_time_moves_it_finds_time_moved() -> No
         assert bench.incident.state is IncidentState.RESOLVED
 
     folding(scene)
+
+
+def test_what_came_due_while_the_disk_was_slow_is_done_with_what_waits() -> None:
+    async def scene(bench: Bench) -> None:
+        await bench.list_all(CRASH)
+        await asyncio.sleep(1)
+        await bench.heal()
+        await asyncio.sleep(300)
+        assert bench.incident.state is IncidentState.RESOLVED
+
+    _, batch = folding(scene, Bench(store=SlowDisk())).store.commits
+    assert [row.type for row in batch.rows] == [RowType.DELETED]
+    assert [each.state for each in batch.incidents] == [IncidentState.RESOLVED]
+
+
+def test_what_changes_nothing_is_neither_committed_nor_told() -> None:
+    async def scene(bench: Bench) -> None:
+        await bench.fold.put(Unplanned("inc_unknown", "no runbook fits"))
+        await asyncio.sleep(1)
+
+    bench = folding(scene)
+    assert (bench.store.commits, bench.steps) == ([], [])
+    assert bench.pipeline.ignored_total == 1
 
 
 def test_a_quiet_day_costs_no_wakeup() -> None:

@@ -1,5 +1,6 @@
 """The receiver of messages takes what the holder of the secret sent, once; it judges by its own arithmetic."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -9,6 +10,7 @@ import httpx2
 import pytest
 
 from opsagent.sim.receiver import Receiver, receiving
+from tests.fakes.virtual_time import run
 
 SECRET = b"s" * 32
 BODY = json.dumps({"reason": "opened"}).encode()
@@ -74,3 +76,19 @@ async def test_it_listens_on_loopback_and_reads_the_standard_headers() -> None:
 
 def test_its_secret_is_in_no_repr() -> None:
     assert "sss" not in repr(Receiver(SECRET))
+
+
+def test_who_waits_for_messages_is_told_when_all_are_there_and_not_kept_for_ever() -> None:
+    async def scene() -> None:
+        receiver = Receiver(SECRET)
+        assert await receiver.until_taken(set(), 1)
+        async with asyncio.TaskGroup() as group:
+            one = group.create_task(receiver.until_taken({"ntf_1"}, 60))
+            both = group.create_task(receiver.until_taken({"ntf_1", "ntf_2"}, 60))
+            await asyncio.sleep(1)
+            receiver.take("ntf_1", "1700000000", GOOD, BODY)
+            await asyncio.sleep(1)
+            assert (one.done(), both.done()) == (True, False)
+        assert (one.result(), both.result()) == (True, False)
+
+    run(scene())
