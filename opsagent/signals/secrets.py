@@ -112,7 +112,7 @@ class Suspicion(Enum):
 # Every match of a pattern above holds one of these in its first word, case aside.
 _HINT = re.compile(
     r"p(?:ass|wd|ypi-)|s(?:ecret|ignature|lack|k-|g\.)|token|c(?:redential|ookie)|b(?:earer|asic)|key|auth|eyj"
-    r"|g(?:h[pousr]_|ithub_|l[a-z]{2,4}-)|x(?:ox|app-)|aiza|ya\d\d\.|[rsp]k_(?:live|test)_|npm_|dop_v\d_|hvs\."
+    r"|g(?:h[pousr]_|ithub_|l[a-z]{2,4}-)|x(?:ox|app-)|aiza|ya\d\d\.|[rsp]k_(?:live|test)_|npm_|whsec_|dop_v\d_|hvs\."
     r"|-----begin"
 )
 _AWS = re.compile(r"A[A-Z0-9]{15}")
@@ -128,18 +128,16 @@ def suspicion(word: str) -> Suspicion:
     if _HARMLESS.fullmatch(word) and (len(word) < _RUN_LENGTH_MIN or word == word.lower()):
         return Suspicion.NONE
     folded = word.casefold()
-    if _HINT.search(folded):
-        if _TOKENS.search(word) or "-----BEGIN" in word:
-            return Suspicion.HOLDS
-        judged = _named(folded)
-        if judged is not Suspicion.NONE:
-            return judged
     if "@" in word and "://" in word:
         return Suspicion.HOLDS
     has_capitals = word != folded
     if has_capitals and (_AWS.search(word) or any(map(_is_random, _RUN.findall(word)))):
         return Suspicion.HOLDS
-    return Suspicion.NONE
+    if _HINT.search(folded) is None:
+        return Suspicion.NONE
+    if _TOKENS.search(word) or "-----BEGIN" in word:
+        return Suspicion.HOLDS
+    return _named(folded)
 
 
 def _named(folded: str) -> Suspicion:

@@ -31,6 +31,11 @@ def test_a_text_of_words_above_suspicion_is_left_as_it_is(text: str) -> None:
         assert scrub(text) == text
 
 
+@pytest.mark.parametrize("text", [*TOKENS.values(), *SHAPES.values()])
+def test_a_text_that_holds_a_secret_has_a_word_under_suspicion(text: str) -> None:
+    assert any(suspicion(word) is not Suspicion.NONE for word in text.split())
+
+
 @given(texts)
 def test_looking_words_up_finds_what_looking_at_the_whole_finds(text: str) -> None:
     scrubber = Scrubber()

@@ -36,7 +36,6 @@ _EXCEPTION = re.compile(r"\b[A-Z]\w*(?:Exception|Error): ")
 _SEAM = re.compile(
     r"(?<=[\w>])(?=[(\[{])|(?<=[A-Za-z_])(?=:<)"
 )  # a value ends, what belongs to it begins
-_SUBJECT = re.compile(r"[a-z_-]+\.[a-z._-]+:?$")  # a host or a unit in front of what happened to it
 _HEAD_WORDS_MIN = 3  # of a failure, before a colon that introduces the reason
 
 # They say how the words around them relate, so they are never a value. English, as logs are.
@@ -67,10 +66,9 @@ def shape_of(signature: bytes) -> Shape:
 def key_of(words: tuple[str, ...]) -> tuple[str | None, ...]:
     """Return the fixed words, None in place of the loose ones."""
     behind = (*words[1:], WILD)
-    lead = next(filter(lambda i: _begins_sentence(words[i], behind[i]), range(len(words))), 0)
-    first = 0 if words and not _SUBJECT.match(words[0]) else lead
+    lead = next((i for i, word in enumerate(words) if _is_lead(i, word, behind[i])), 0)
     return tuple(
-        word if (i in (first, lead) and WILD not in word) or _is_fixed(word, behind[i]) else None
+        word if (i in (0, lead) and WILD not in word) or _is_fixed(word, behind[i]) else None
         for i, word in enumerate(words)
     )
 
@@ -110,8 +108,9 @@ def _without_reason(text: str) -> str:
     return text if named is None else f"{text[: named.end() - 2]} {WILD}"
 
 
-def _begins_sentence(word: str, behind: str) -> bool:
-    return word.rstrip(":,.").isalpha() and WILD not in behind
+def _is_lead(place: int, word: str, behind: str) -> bool:
+    """Tell whether a sentence begins here: elsewhere than at the head, one word alone may be a name."""
+    return word.rstrip(":,.").isalpha() and (place == 0 or WILD not in behind)
 
 
 def _is_fixed(word: str, behind: str) -> bool:

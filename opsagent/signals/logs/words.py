@@ -37,9 +37,14 @@ _PIECE = re.compile(
     rf"(?<![^{_EDGE}])[^{_EDGE}\d]*+\d(?:[^{_EDGE}]*[^{_EDGE}.])?"  # a full stop behind is the sentence's
 )
 _HEX_GROUPS = re.compile(r"[0-9a-fA-F]{1,4}(?:::?[0-9a-fA-F]{1,4}){3,7}")  # MAC and IPv6 addresses
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}://[^\s\"'<>)\],;]*")
-_PATH = re.compile(rf"(?<![^{_EDGE}])/[^{_EDGE}]+(?:\?[^\s\"'<>)\],;]*)?")
+_IN_URL = r"[^\s\"'<>)\],;]"
+_URL_END = r"[^\s\"'<>)\],;:.]"  # a colon or a full stop behind is the sentence's
+_URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]{{0,15}}://(?:{_IN_URL}*{_URL_END})?")
+_PATH = re.compile(rf"(?<![^{_EDGE}])/[^{_EDGE}]+(?:\?(?:{_IN_URL}*{_URL_END})?)?")
 _MAIL = re.compile(rf"(?<![^{_EDGE}])[^{_EDGE}@]+@[^{_EDGE}]+")
+_UNIT = re.compile(  # of systemd: its name varies, its type tells messages apart
+    rf"[^{_EDGE}]+\.(service|scope|slice|mount|socket|timer|target|swap)(?![^{_EDGE}.])"
+)
 _ASSIGNED = re.compile(
     r"(?<=[\w\])])=(?![=>])(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>,;&)\]}]+|(?=[,;)]|$))"
 )
@@ -58,6 +63,8 @@ def masked(word: str) -> str:
         word = _PATH.sub(WILD, word)
     if "@" in word:
         word = _MAIL.sub(WILD, word)
+    if "." in word:
+        word = _UNIT.sub(rf"{WILD}.\1", word)
     if "=" in word:
         word = _ASSIGNED.sub(f"={WILD}", word)
     if word.count(":") > 2:  # noqa: PLR2004 - hex groups have three or more

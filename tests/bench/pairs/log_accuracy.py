@@ -104,7 +104,7 @@ def _secrets() -> Iterator[Row]:
     share = masked / len(clean)
     yield Row(
         "logs.secrets.masked_in_vain", masked, len(clean), share, "<= 0.01", share <= 0.01, ""
-    )  # noqa: PLR2004 - the goal
+    )
 
 
 ROWS = (Figure("logs.grouping", _groups), Figure("logs.secrets", _secrets))
