@@ -1,11 +1,13 @@
 """Fixtures and hooks that every suite may use."""
 
+import logging
 import os
 import sys
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.lab.fixture import (
@@ -29,6 +31,16 @@ _SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slo
 settings.register_profile("dev", max_examples=50, **_SLOW_IS_FINE)
 settings.register_profile("ci", max_examples=200, **_SLOW_IS_FINE)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")  # noqa: TID251 - the caller's switch
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Generator[None, None, None]:
+    """Undo what a program sets up for itself: its handler would outlive the stream that it writes to."""
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level)
+    yield
+    root.handlers[:], root.level = before
+    structlog.reset_defaults()
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

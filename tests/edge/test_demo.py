@@ -7,7 +7,6 @@ elsewhere, in a thread of its own.
 import asyncio
 import datetime as dt
 import json
-import logging
 import os
 import re
 import sys
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from opsagent import demo as played
@@ -28,7 +26,7 @@ from opsagent.demo import EXIT_DENIED, FAULTS, Demo, run_demo
 from opsagent.ports import Terminal
 from opsagent.runtime.loops import ScaledLoop
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("_logging_restored")]
+pytestmark = pytest.mark.timeout(120)
 
 SPEED = 20.0
 TTL_SPEED = 100.0  # to wait fifteen minutes for an expiry
@@ -39,15 +37,6 @@ CAUSES = {
     "slow": "bad_rollout",
     "stuck": "bad_rollout",
 }
-
-
-@pytest.fixture
-def _logging_restored() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (list(root.handlers), root.level)
-    yield
-    root.handlers[:], root.level = before
-    structlog.reset_defaults()
 
 
 @pytest.fixture

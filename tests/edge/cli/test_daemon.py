@@ -3,20 +3,18 @@
 import asyncio
 import base64
 import json
-import logging
 import os
 import re
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-import structlog
 
 from opsagent.ports import Terminal
 from opsagent.production import run_daemon
@@ -122,16 +120,6 @@ async def test_everything_that_can_be_configured_is_said_in_the_status(tmp_path:
     assert not ended.err.startswith("{")
 
 
-@pytest.fixture
-def _logging_restored() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (list(root.handlers), root.level)
-    yield
-    root.handlers[:], root.level = before
-    structlog.reset_defaults()
-
-
-@pytest.mark.usefixtures("_logging_restored")
 @pytest.mark.parametrize(
     ("section", "name"),
     [
