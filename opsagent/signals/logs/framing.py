@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 LINE_BYTES_MAX = 16_384  # what runtimes write before they begin a new part
+_HELD_BYTES_MAX = LINE_BYTES_MAX + 64  # with the longest prefix
 _CUT_BACK = 512  # characters in which the last word must begin, else they all go
 _CONTROL_SHARE_MAX = 0.1  # of control and undecodable characters in a text
 
@@ -59,47 +60,51 @@ class Framer:
         self.framed.bytes += len(chunk)
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
-            self._hold(piece)
-            yield from self._line()
+            encoded, cut = self._released(piece) if self._held else (piece, 0)
+            line = self._line(encoded, cut)
+            if line is not None:
+                yield line
         self._hold(rest)
 
     def close(self) -> Iterator[Line]:
         """Yield what is left at the end of the log: a line without its end, parts without their last."""
         if self._held:
-            yield from self._line()
+            line = self._line(*self._released(b""))
+            if line is not None:
+                yield line
         yield from self._parts.values()
         self._parts.clear()
 
     def _hold(self, piece: bytes) -> None:
-        room = LINE_BYTES_MAX - len(self._held)
+        room = _HELD_BYTES_MAX - len(self._held)
         self._held += piece[:room]
         self._cut += max(0, len(piece) - room)
 
-    def _line(self) -> Iterator[Line]:
+    def _released(self, piece: bytes) -> tuple[bytes, int]:
+        """Return the held line that ``piece`` ends, and how many bytes of it went."""
+        self._hold(piece)
         encoded, cut = bytes(self._held), self._cut
         self._held.clear()
         self._cut = 0
+        return encoded, cut
+
+    def _line(self, encoded: bytes, cut: int) -> Line | None:
+        """Return the line that these bytes are, None if it is a part of one."""
         self.framed.lines += 1
         prefix = _PREFIX.match(encoded)
         if prefix is None:
-            yield Line(None, "", self._text(encoded, cut))
-            return
-        stream, tag = prefix[2], prefix[3]
-        at = _instant(prefix[1])
-        line = Line(at, stream.decode() if stream else "", self._text(encoded[prefix.end() :], cut))
-        if tag == b"P" or line.stream in self._parts:
-            yield from self._joined(line, is_part=tag == b"P")
-        else:
-            yield line
-
-    def _joined(self, line: Line, *, is_part: bool) -> Iterator[Line]:
-        before = self._parts.pop(line.stream, None)
+            return Line(None, "", self._text(encoded, cut))
+        at, stream, tag = _instant(prefix[1]), (prefix[2] or b"").decode(), prefix[3]
+        line = Line(at, stream, self._text(encoded[prefix.end() :], cut))
+        if tag is None or (tag == b"F" and stream not in self._parts):
+            return line
+        before = self._parts.pop(stream, None)
         if before is not None:
-            line = Line(before.at, line.stream, self._shortened(before.text + line.text))
-        if is_part:
-            self._parts[line.stream] = line
-        else:
-            yield line
+            line = Line(before.at, stream, self._shortened(before.text + line.text))
+        if tag == b"F":
+            return line
+        self._parts[stream] = line
+        return None
 
     def _shortened(self, text: str) -> str:
         """Cut a line of several parts; only its beginning is kept, so parts cost no more than lines."""
@@ -110,6 +115,9 @@ class Framer:
         return without_last_word(text[:LINE_BYTES_MAX])
 
     def _text(self, encoded: bytes, cut: int) -> str:
+        if len(encoded) > LINE_BYTES_MAX:
+            cut += len(encoded) - LINE_BYTES_MAX
+            encoded = encoded[:LINE_BYTES_MAX]
         text = encoded.decode(errors="replace").removesuffix("\r")
         if _is_binary(text):
             self.framed.binary_lines += 1

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from opsagent.signals.logs.stamps import SYSLOG, instant, leading_stamp, number_stamp
+from opsagent.signals.logs.stamps import DAY_FIRST, SYSLOG, instant, leading_stamp, number_stamp
 
 HEAD = 160
+_LEVEL_WITHIN = 64  # characters behind the stamp: a thread and a logger may stand before it
 
 
 class Format(StrEnum):
@@ -141,8 +142,7 @@ def _json(text: str) -> Reading | None:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(parsed, dict):
-        return None
+    assert isinstance(parsed, dict)  # nothing else begins with a brace
     fields: dict[str, object] = {str(key).lower(): value for key, value in parsed.items()}
     return _structured(Format.JSON, fields)
 
@@ -212,13 +212,13 @@ def _plain(text: str) -> Reading:
     if stamp is None:
         uptime = _UPTIME.match(head)
         begins = uptime.end() if uptime else 0
-    elif redis := _REDIS.match(head):
+    elif stamp.re is DAY_FIRST and (redis := _REDIS.match(head)):
         return Reading(Format.PLAIN, _REDIS_MARKS[redis["mark"]], text[redis.end() :], stamp)
     else:
         begins = stamp.end()
         if stamp.re is SYSLOG and (program := _SYSLOG_PROGRAM.match(head, begins)):
             begins = program.end()
-    level = _LEVEL.search(head, begins)
+    level = _LEVEL.search(head, begins, begins + _LEVEL_WITHIN)
     if level is None:
         message = text[begins:].lstrip(" ]")
         return Reading(Format.PLAIN, _said_severity(message), message, stamp)

@@ -18,7 +18,7 @@ _KLOG = re.compile(rf"(?P<month_number>\d\d)(?P<day>\d\d) {_CLOCK}(?P<zone>)")  
 SYSLOG = re.compile(
     rf"(?:<\d{{1,3}}>)?(?P<month>[A-Z][a-z]{{2}}) (?P<day>[ \d]\d) {_CLOCK}(?P<zone>)"
 )
-_DAY_FIRST = re.compile(  # of Redis, and of an access log behind client and user
+DAY_FIRST = re.compile(  # of Redis, and of an access log behind client and user
     r"(?:\d{1,7}:[A-Z] |\S{1,64} \S{1,64} \S{1,64} \[)?"
     rf"(?P<day>\d\d)[ /](?P<month>[A-Z][a-z]{{2}})[ /](?P<year>\d{{4}})[: ]{_CLOCK}{_ZONE}"
 )
@@ -28,7 +28,7 @@ def leading_stamp(text: str) -> re.Match[str] | None:
     """Return the stamp that ``text`` begins with, for ``instant``; None if there is none."""
     if text[:1] in "<ABCDEFGHIJKLMNOPQRSTUVWXYZ":
         return SYSLOG.match(text)
-    return _ISO.match(text) or _KLOG.match(text) or _DAY_FIRST.match(text)
+    return _ISO.match(text) or _KLOG.match(text) or DAY_FIRST.match(text)
 
 
 def instant(stamp: re.Match[str], near: dt.datetime) -> dt.datetime | None:

@@ -41,7 +41,7 @@ class Template:
     Only buckets and the miner change it. ``into`` took over when this one was merged or folded, else None.
     """
 
-    __slots__ = ("_id", "count", "first", "into", "last", "sample", "words")
+    __slots__ = ("_id", "count", "first", "into", "last", "sample", "text", "words")
 
     def __init__(self, words: tuple[str, ...], sample: str, at: int) -> None:
         self.sample = sample[:SAMPLE_LENGTH_MAX]
@@ -53,12 +53,8 @@ class Template:
     def reword(self, words: tuple[str, ...]) -> None:
         """Take on another text, hence another id."""
         self.words = words
+        self.text = " ".join(words)
         self._id = ""
-
-    @property
-    def text(self) -> str:
-        """The words of the message, ``<*>`` in place of what varies."""
-        return " ".join(self.words)
 
     @property
     def id(self) -> str:
@@ -68,10 +64,8 @@ class Template:
         return self._id
 
     def take(self, other: "Template") -> None:
-        """Count what ``other`` counted; it points here from now on."""
+        """Count what ``other``, a later one, counted; it points here from now on."""
         self.count += other.count
-        if other.first < self.first:
-            self.first, self.sample = other.first, other.sample
         self.last = max(self.last, other.last)
         other.into = self
 

@@ -14,6 +14,7 @@ bounded, and emptied when full: what stands in every line is back after one line
 """
 
 import re
+from typing import assert_never
 
 from opsagent.model.printable import printable
 from opsagent.signals.secrets import Suspicion, suspicion
@@ -115,3 +116,5 @@ def judged(word: str) -> bytes:
             return masked(word).encode() + NAMES
         case Suspicion.HOLDS:
             return HOLDS + masked(word).encode()
+        case _:
+            assert_never(suspected)

@@ -2,7 +2,8 @@
 
 Both get the same texts: messages of the corpus without their headers, as the literature feeds a miner.
 ``unique``: a fresh stamp, trace id and number in every line. ``repetitive``: drawn by Zipf's law from 2,000
-lines. ``messages``: as they come.
+lines. ``messages``: as they come. ``intake``: the whole way from bytes to redacted entries, beside Drain3 on the
+same raw lines.
 """
 
 import random
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
+from opsagent.signals.logs.intake import LogIntake
 from opsagent.signals.logs.mining import Miner
 from opsagent.signals.logs.scrubbing import Scrubber
 from tests.bench.drain import masked_drain
@@ -68,8 +70,29 @@ def _opened(make: Callable[[], Sequence[str]]) -> Callable[[], object]:
     return opened
 
 
+@contextmanager
+def _intake() -> Iterator[Sides]:
+    raw = [line.raw for line in _lines()]
+    chunks = ["".join(f"{text}\n" for text in raw[at : at + 500]).encode() for at in range(0, len(raw), 500)]  # fmt: skip
+    now = _lines()[0].at
+
+    def candidate() -> int:
+        scrubber = Scrubber()
+        intake = LogIntake(scrubber, Miner(scrubber))
+        return sum(len(intake.feed(chunk, now)) for chunk in chunks) + len(intake.close(now))
+
+    def yardstick() -> int:
+        miner = masked_drain()
+        for text in raw:
+            miner.add_log_message(text)
+        return sum(cluster.size for cluster in miner.drain.clusters)
+
+    yield Sides(candidate, yardstick, len(raw))
+
+
 ROWS = (
     Pair("logs.mining.unique", 5, _opened(unique)),
     Pair("logs.mining.repetitive", 20, _opened(repetitive)),
     Pair("logs.mining.messages", 1, _opened(messages)),
+    Pair("logs.intake", 1, _intake),
 )

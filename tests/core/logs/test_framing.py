@@ -83,6 +83,13 @@ def test_parts_are_cut_as_lines_are() -> None:
     assert counted.cut_bytes > 25_000
 
 
+def test_a_part_of_full_length_is_not_cut_for_its_stamp() -> None:
+    part = f"{STAMP} stdout P {'a' * LINE_BYTES_MAX}\n".encode()
+    assert framed(part)[1].cut_lines == 0
+    lines, counted = framed(part, f"{STAMP} stdout F b\n".encode())
+    assert (len(lines), counted.cut_bytes) == (1, 1)
+
+
 @pytest.mark.timeout(30)
 def test_a_line_of_100_megabytes_costs_no_memory_and_the_next_is_whole() -> None:
     framer = Framer()
