@@ -17,6 +17,7 @@ Application: TypeAlias = Callable[..., Awaitable[None]]  # ASGI 3: scope, receiv
 
 STOP_SECONDS = 5  # for requests in flight; the whole daemon has 25
 CONNECTIONS_MAX = 64
+KEEP_ALIVE_SECONDS = 300  # on a loop that runs faster than the world, short ones end under a client
 
 
 class _Server(uvicorn.Server):
@@ -67,6 +68,7 @@ async def serve(app: Application, host: str, port: int) -> AsyncIterator[int]:
                 server_header=False,
                 limit_concurrency=CONNECTIONS_MAX,
                 timeout_graceful_shutdown=STOP_SECONDS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
             )
         )
         async with asyncio.TaskGroup() as tasks:
