@@ -47,9 +47,15 @@ class Framed:
 
 
 class Framer:
-    """The lines of one log. One owner."""
+    """The lines of one log. One owner.
 
-    def __init__(self) -> None:
+    Args:
+        has_stamps: whether the API server was asked for time stamps; else a stamp alone is the program's own,
+            and only what a runtime writes is taken off.
+    """
+
+    def __init__(self, *, has_stamps: bool = True) -> None:
+        self._has_stamps = has_stamps
         self.framed = Framed()
         self._held = bytearray()
         self._cut = 0  # bytes of the held line that went
@@ -92,7 +98,7 @@ class Framer:
         """Return the line that these bytes are, None if it is a part of one."""
         self.framed.lines += 1
         prefix = _PREFIX.match(encoded)
-        if prefix is None:
+        if prefix is None or not (self._has_stamps or prefix[3]):
             return Line(None, "", self._text(encoded, cut))
         at, stream, tag = _instant(prefix[1]), (prefix[2] or b"").decode(), prefix[3]
         line = Line(at, stream, self._text(encoded[prefix.end() :], cut))

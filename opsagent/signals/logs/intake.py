@@ -50,12 +50,13 @@ class LogIntake:
     Args:
         scrubber: shared by all logs that the owner reads.
         miner: of this log, or shared by the logs of one workload.
+        has_stamps: whether each line begins with the API server's stamp, see ``Framer``.
     """
 
-    def __init__(self, scrubber: Scrubber, miner: Miner) -> None:
+    def __init__(self, scrubber: Scrubber, miner: Miner, *, has_stamps: bool = True) -> None:
         self._scrubber = scrubber
         self._miner = miner
-        self._framer = Framer()
+        self._framer = Framer(has_stamps=has_stamps)
         self._joiner = Joiner()
 
     @property

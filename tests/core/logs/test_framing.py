@@ -35,6 +35,14 @@ def test_the_runtimes_stamp_and_stream_are_taken_off() -> None:
     assert framed(raw.encode())[0] == [Line(AT, "stderr", "hello"), Line(AT, "stdout", "there")]
 
 
+def test_a_programs_own_stamp_is_left_where_the_api_server_put_none() -> None:
+    raw = f"{STAMP}  INFO hello\n{STAMP} stdout F there\n"
+    assert [line.text for line in Framer(has_stamps=False).feed(raw.encode())] == [
+        f"{STAMP}  INFO hello",
+        "there",
+    ]
+
+
 def test_parts_of_a_line_are_joined_by_stream() -> None:
     raw = f"{STAMP} stdout P he\n{STAMP} stderr F no\n{STAMP} stdout P ll\n{STAMP} stdout F o\n"
     assert framed(raw.encode())[0] == [Line(AT, "stderr", "no"), Line(AT, "stdout", "hello")]
