@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo test check format lock lab lab-down clean
+.PHONY: help demo test check format lock bench lab lab-down clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ format: .venv/installed ## Rewrite the code as the formatter wants it
 lock: .venv/installed ## Resolve the dependencies anew into requirements.lock (hashes, no addresses)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --no-strip-extras --generate-hashes --no-header --no-annotate --quiet --exclude-newer "7 days" --output-file requirements.lock
+
+bench: .venv/installed ## Measure against the obvious library, alternating in one run (ARGS=--json)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lab: .venv/installed ## Start a real cluster with Prometheus, print kubeconfig and URLs (ARGS=--control-plane: without root)
 	@$(BIN)/python -m tests.lab up $(ARGS)
