@@ -119,7 +119,7 @@ _AWS = re.compile(r"A[A-Z0-9]{15}")
 # No letter of these words is in a hint: numbers, stamps, addresses, hexadecimal ids, units.
 HARMLESS = r"0-9a-fmnsuxµTZ.:,/()\[\]<>{}\"'+%_*#|;-"
 _HARMLESS = re.compile(rf"[{HARMLESS}=]*")
-_NAMED = re.compile(rf"(?:{_NAME}|authorization|cookie)[\w.-]{{0,64}}\\?[\"']?([:=]|$)")
+_NAMED = re.compile(rf"(?:{_NAME}|^auth|authorization|cookie)[\w.-]{{0,64}}\\?[\"']?([:=]|$)")
 _SCHEMES = ("bearer", "basic")
 
 

@@ -16,7 +16,7 @@ BASE64 = string.ascii_letters + string.digits + "+/"
 pieces = st.one_of(
     st.sampled_from([*TOKENS.values(), *SHAPES.values(), *HOSTILE]),
     st.sampled_from([" ", "  ", "\t", "\xa0", "\x1c", "\x85", ":", "=", "=>", '"', "'", "\\", "\\\"", ",", "@", "\n"]),
-    st.sampled_from(["password", "Passwort", "token", "TOKEN", "api-key", "auth", "Basic", "bearer", "cookie", "\u017fecret"]),
+    st.sampled_from(["password", "Passwort", "token", "TOKEN", "api-key", "auth", "Auth", "Basic", "bearer", "cookie", "\u017fecret"]),
     st.sampled_from(["user", "ok", "12", "a1B2c3", "://u:p", "://", "x@y", "-----BEGIN", "eyJ", "sk-", "A3T", "{", "}"]),
     st.text(max_size=6),
     st.text("aB3+/_-", min_size=28, max_size=44),

@@ -84,13 +84,12 @@ _SAYS = re.compile(
 )
 _KLOG = re.compile(r"([IWEFD])(?=\d{4} \d\d:\d\d:\d\d)")
 _KLOG_HEAD = re.compile(r"\s+\d+ [\w./-]{1,128}:\d+\] ")
-_KLOG_QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"")
+_KLOG_QUOTED = re.compile(r"\"((?:[^\"\\]++|\\.)*+)\"")
 _UPTIME = re.compile(r"\[ *\d+\.\d{6}\] ")
 _SYSLOG_PROGRAM = re.compile(r" [\w.-]{1,64}(?: [\w./-]{1,48})?(?:\[\d{1,7}\])?: ")
-_PAIR = re.compile(r"([A-Za-z_@][\w.@/-]{0,63})=(?:\"((?:[^\"\\]|\\.)*)\"|(\S*))")
+_PAIR = re.compile(r"([A-Za-z_@][\w.@/-]{0,63})=(?:\"((?:[^\"\\]++|\\.)*+)\"|(\S*))")
 _REDIS = re.compile(r"\d{1,7}:[A-Z] .{20,32}? (?P<mark>[.*#-]) ")
 _REDIS_MARKS = {".": Severity.DEBUG, "-": Severity.DEBUG, "*": Severity.INFO, "#": Severity.WARN}
-_ESCAPED = re.compile(r"\\(.)")
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")
 
 _MESSAGE_KEYS = (
@@ -152,9 +151,12 @@ def _logfmt(text: str) -> Reading:
     for name, quoted, bare in _PAIR.findall(text):
         fields[name.lower()] = bare or quoted
     reading = _structured(Format.LOGFMT, fields)
-    return (
-        reading._replace(message=_ESCAPED.sub(r"\1", reading.message)) if "\\" in text else reading
-    )
+    return reading._replace(message=_unescaped(reading.message)) if "\\" in text else reading
+
+
+def _unescaped(text: str) -> str:
+    """Return a quoted text with its quotation marks as they were; other escapes do no harm."""
+    return text.replace('\\"', '"')
 
 
 def _structured(form: Format, fields: Mapping[str, object]) -> Reading:
@@ -202,7 +204,7 @@ def _klog(letter: str, text: str) -> Reading:
     head = _KLOG_HEAD.match(text, end)
     message = text[head.end() if head else end :].lstrip()
     if quoted := _KLOG_QUOTED.match(message):  # the message; what follows are its values
-        message = _ESCAPED.sub(r"\1", quoted[1]) + message[quoted.end() :]
+        message = _unescaped(quoted[1]) + message[quoted.end() :]
     return Reading(Format.KLOG, _SEVERITIES[letter.lower()], message, stamp)
 
 

@@ -22,7 +22,7 @@ from opsagent.signals.logs.words import HOLDS, NAMES, WILD
 SIGNATURE_LENGTH_MAX = 2048
 WORDS_MAX = 40
 
-_QUOTED = re.compile(r"(?<![\w\\])\"((?:[^\"\\]|\\.)*)(?:\"|$)")
+_QUOTED = re.compile(r"(?<![\w\\])\"((?:[^\"\\]++|\\.)*+)(?:\"|$)")
 _APOSTROPHES = re.compile(r"(?<!\w)'([^']*)'(?!\w)")
 _BRACKETS = re.compile(r"\[[^\[\]]*[\s,<][^\[\]]*\]")
 _BRACES = re.compile(r"\{[^{}]+\}")
