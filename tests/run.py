@@ -24,7 +24,7 @@ class Suite:
     installer: str = ""  # a module to run first
 
 
-FAST = "not lab and not chaos and not browser"
+FAST = "not lab and not chaos and not browser and not figures"
 COVERAGE = ("--cov", "--cov-report=json:.coverage.json", "--cov-report=term")
 
 CHROMIUM = "tests.browser.chromium"
@@ -33,6 +33,7 @@ SUITES = (
     Suite(
         "fast: core, contracts, edge, scenarios, architecture", ("-m", FAST, "-n", "2", *COVERAGE)
     ),
+    Suite("figures: promises in seconds, measured alone", ("-m", "figures")),
     Suite("chaos: kill -9 over HTTP", ("-m", "chaos", "-n", "4")),
     Suite("browser: the pages in a real Chromium", ("-m", "browser"), True, CHROMIUM),
     Suite("lab: a real API server, node and Prometheus", ("-m", "lab"), True),
