@@ -83,6 +83,7 @@ async def real(lab: Lab, node_type: str = "kwok") -> AsyncIterator[Stage]:
                 if entry.resource != "leases"
             ],
             node_selector={"type": node_type},
+            watched=(namespace,),  # other tests break things in theirs
         )
 
 

@@ -26,7 +26,13 @@ from opsagent.ports import Clock, KubeTransport, NotFound
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
-from opsagent.settings import ExecutorSettings, ModelSettings, PolicySettings, Settings
+from opsagent.settings import (
+    ExecutorSettings,
+    KubernetesSettings,
+    ModelSettings,
+    PolicySettings,
+    Settings,
+)
 from opsagent.sim.model import ScriptedModel
 from opsagent.sim.model_server import ScriptedTransport
 from tests.fakes.notifier import RecordingNotifier
@@ -48,6 +54,7 @@ class Stage:
     tokens: Mapping[str, str]
     writes: Callable[[], Sequence[dt.datetime]]
     node_selector: Mapping[str, str] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()  # namespaces; empty: all of them
     approval_ttl_seconds: int = 900
     limit_seconds: float = 1200
 
@@ -107,6 +114,7 @@ class Player:
         )
         return Settings(
             state_dir=state,
+            kubernetes=KubernetesSettings(namespaces=self.stage.watched),
             executor=ExecutorSettings(),
             policy=policy,
             model=ModelSettings(url="http://in.this.process/v1", name="scripted"),
