@@ -15,7 +15,7 @@ from opsagent.signals.logs.shapes import Shape, shape_of
 from opsagent.signals.logs.words import HOLDS, NAMES, WordMemo
 from opsagent.signals.secrets import scrub
 
-TEXTS_MAX = 8192  # of at most TEXT_LENGTH_MAX characters: 4 MiB at the most
+TEXTS_MAX = 4096  # of at most TEXT_LENGTH_MAX characters: 2 MiB at the most
 TEXT_LENGTH_MAX = 512
 SHAPES_MAX = 16_384
 

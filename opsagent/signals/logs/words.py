@@ -20,19 +20,20 @@ from opsagent.model.printable import printable
 from opsagent.signals.secrets import Suspicion, suspicion
 
 WILD = "<*>"
+_WILD = WILD.encode()
 HOLDS = b"\x01"  # in front of a word; control characters of the line itself do not get this far
 NAMES = b"\x02"  # behind a word
 
-WORDS_MAX = 32_768  # of at most WORD_LENGTH_MAX bytes: 10 MiB or so, most words are short
+WORDS_MAX = 16_384  # of at most WORD_LENGTH_MAX bytes: 5 MiB or so, most words are short
 WORD_LENGTH_MAX = 128
 ID_LENGTH_MIN = 12  # of a lower-case number: a hexadecimal id, which will not come back
 
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 # Numbers, stamps, addresses, hexadecimal ids. Nothing in them can be a secret's name.
 _NUMBER = re.compile(
-    r"([\[({<\"'#*]*)(?=[a-f:.+/-]{0,8}[0-9])[0-9a-fTZ.:,/_%+msxnu-]*[0-9a-fmsnuxZ%]([\])}>\"',;:.]*)"
+    rb"([\[({<\"'#*]*)(?=[a-f:.+/-]{0,8}[0-9])[0-9a-fTZ.:,/_%+msxnu-]*[0-9a-fmsnuxZ%]([\])}>\"',;:.]*)"
 )
-_NAMED_NUMBER = re.compile(r"(\w[\w.-]*=)(?:[0-9a-fTZ.:/_%+msxnu-]*[0-9a-fmsnuxZ%])")
+_NAMED_NUMBER = re.compile(rb"(\w[\w.-]*=)(?:[0-9a-fTZ.:/_%+msxnu-]*[0-9a-fmsnuxZ%])")
 _EDGE = r"\s\[\](){}<>\"'`=,;|&?!:"  # what ends a piece
 _PIECE = re.compile(
     rf"(?<![^{_EDGE}])[^{_EDGE}\d]*+\d(?:[^{_EDGE}]*[^{_EDGE}.])?"  # a full stop behind is the sentence's
@@ -86,16 +87,15 @@ class WordMemo(dict[bytes, bytes]):
 
     def __missing__(self, encoded: bytes) -> bytes:
         """Judge a word and remember it, unless it is long, an id, or holds a secret."""
-        word = encoded.decode()
-        if "=" in word and (named := _NAMED_NUMBER.fullmatch(word)):
-            return self[named[1].encode()]  # "trace_id=" is judged once for all its ids
-        if number := _NUMBER.fullmatch(word):
-            masked_word = f"{number[1]}{WILD}{number[2]}".encode()
-            if len(word) >= ID_LENGTH_MIN and word.islower():
+        if b"=" in encoded and (named := _NAMED_NUMBER.fullmatch(encoded)):
+            return self[named[1]]  # "trace_id=" is judged once for all its ids
+        if number := _NUMBER.fullmatch(encoded):
+            masked_word = number[1] + _WILD + number[2]
+            if len(encoded) >= ID_LENGTH_MIN and encoded.islower():
                 return masked_word
         else:
-            masked_word = judged(word)
-        if len(word) <= WORD_LENGTH_MAX and not masked_word.startswith(HOLDS):
+            masked_word = judged(encoded.decode())
+        if len(encoded) <= WORD_LENGTH_MAX and not masked_word.startswith(HOLDS):
             if len(self) >= WORDS_MAX:
                 self.clear()
             self[encoded] = masked_word
