@@ -97,13 +97,24 @@ def _owned_part(item: Obj) -> Obj:
     return part
 
 
+def _owns_all(entry: Obj, present: Obj, write: Write) -> bool:
+    writer = (entry["manager"], entry.get("subresource", ""))
+    is_writer = writer == (write.manager, write.subresource)
+    bare = {
+        "f:metadata": {},
+        **entry["fieldsV1"],
+    }  # an object without labels has nothing there to own
+    return is_writer and bare == present
+
+
 def managed_fields(old: Obj | None, new: Obj, write: Write) -> list[Obj]:
     """Return the managedFields of ``new`` after ``write`` turned ``old`` into it."""
-    before = _owned_part(old) if old else {"metadata": {}}
     after = _owned_part(new)
     entries = list(old["metadata"].get("managedFields", ())) if old else []
-    taken = _changed(before, after)
     present = _all(after)
+    if len(entries) == 1 and _owns_all(entries[0], present, write):
+        return [entries[0] | {"time": stamp(write.at)}]  # a Lease's holder, all day
+    taken = _changed(_owned_part(old) if old else {"metadata": {}}, after)
     mine: Obj | None = None
     kept = []
     for entry in entries:
