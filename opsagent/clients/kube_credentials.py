@@ -124,7 +124,7 @@ def load_incluster(configuration: "Configuration") -> None:
         Terminal: this is not a pod.
     """
     from kubernetes.aio.config.config_exception import ConfigException  # noqa: PLC0415 - late
-    from kubernetes.aio.config.incluster_config import load_incluster_config  # noqa: PLC0415
+    from kubernetes.aio.config.incluster_config import load_incluster_config  # noqa: PLC0415 - late, see above
 
     load: Callable[..., None] = load_incluster_config  # untyped
     try:

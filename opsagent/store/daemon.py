@@ -182,7 +182,7 @@ class SqliteStore:
 
         def read(connection: sqlite3.Connection) -> dict[str, int]:
             # Table names are the constants above, never input.
-            return {name: _scalar(connection, f"SELECT COUNT(*) FROM {name}") for name in TABLES}  # noqa: S608
+            return {name: _scalar(connection, f"SELECT COUNT(*) FROM {name}") for name in TABLES}  # noqa: S608 - our own table names
 
         return await self._database.read(read)
 
@@ -196,7 +196,7 @@ class SqliteStore:
             if row.seq != seq + 1:
                 raise Terminal(
                     f"{self._database.path}: row {row.seq} cannot follow row {seq}: "
-                    "something else wrote to this state, stop it and start again"
+                    "daemon and file disagree; start the daemon again, it resumes from the file"
                 )
             seq = row.seq
             _write_row(connection, row)

@@ -70,7 +70,7 @@ _NAMES = {
     Severity.FATAL: "fatal critical crit panic alert emerg emergency dpanic ftl f fault",
 }
 _SEVERITIES = {name: severity for severity, names in _NAMES.items() for name in names.split()}
-_LONG = "|".join(sorted((name for name in _SEVERITIES if len(name) > 2), key=len, reverse=True))  # noqa: PLR2004
+_LONG = "|".join(sorted((name for name in _SEVERITIES if len(name) > 2), key=len, reverse=True))  # noqa: PLR2004 - one and two letters are read elsewhere
 _LEVEL = re.compile(
     rf"(?<![\w.=])(?-i:(?=[A-Z]{{3}}))(?P<bare>{_LONG})(?=[\s:|/\],-]|$)|[\[<(]\s?(?P<boxed>{_LONG})\s?[\])>]",
     re.IGNORECASE,

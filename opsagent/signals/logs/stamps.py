@@ -60,6 +60,6 @@ def _date(parts: dict[str, str], near: dt.datetime) -> str:
 def number_stamp(value: float) -> dt.datetime | None:
     """Return the instant of a Unix time in s, ms, us or ns, told apart by size; None if it is none of them."""
     for unit in (1, 1e3, 1e6, 1e9):
-        if 1e8 <= value / unit < 1e10:  # 1973 to 2286  # noqa: PLR2004
+        if 1e8 <= value / unit < 1e10:  # 1973 to 2286  # noqa: PLR2004 - the comment says which years
             return dt.datetime.fromtimestamp(value / unit, dt.UTC)
     return None
