@@ -29,7 +29,7 @@ __all__ = (
 # A slow machine is no bug: pytest's own time-out bounds a test, hypothesis need not time examples.
 _SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=50, **_SLOW_IS_FINE)
-settings.register_profile("ci", max_examples=100, **_SLOW_IS_FINE)
+settings.register_profile("ci", max_examples=200, **_SLOW_IS_FINE)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")  # noqa: TID251 - the caller's switch
 
 
