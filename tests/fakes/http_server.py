@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 
@@ -35,8 +35,20 @@ class HttpServer:
         self._answer = answer
         self.requests: list[Request] = []
         self.url = ""
+        self._handling: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """End what is still being answered, and see every connection closed."""
+        await asyncio.sleep(0)  # a connection that was just taken has its task by now
+        for task in self._handling:
+            task.cancel()
+        if self._handling:
+            await asyncio.wait(self._handling)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._handling.add(task)
         try:
             request = await _read_request(reader)
             self.requests.append(request)
@@ -56,6 +68,9 @@ class HttpServer:
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            self._handling.discard(task)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:
@@ -75,4 +90,7 @@ async def serve(answer: Answer) -> AsyncIterator[HttpServer]:
     host, port = listener.sockets[0].getsockname()[:2]
     server.url = f"http://{host}:{port}"
     async with listener:
-        yield server
+        try:
+            yield server
+        finally:
+            await server.stop()
