@@ -15,6 +15,7 @@ from opsagent.model.alert import Alert, ReportedAlert
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.incident import Incident
 from opsagent.model.kube import Deployment, KubeObject
+from opsagent.model.log import LogEntry, LogOrigin, StoredEntry
 from opsagent.model.metrics import MetricAnswer, MetricArguments, MetricsHealth, MetricTemplate
 from opsagent.model.notification import Notification
 from opsagent.model.plan import (
@@ -383,6 +384,45 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Checkpoint, close and release the lock."""
+        ...
+
+
+class LogStore(Protocol):
+    """What logs said, a file a day, for as long as days and bytes allow. One writer.
+
+    Rows are numbered from 1 within a day, which is that of arrival. Raises: Terminal if the disk is full
+    or a file corrupt, with the path in the message.
+    """
+
+    async def append(self, origin: LogOrigin, entries: Sequence[LogEntry], now: dt.datetime) -> str:
+        """Take entries in, oldest first; return the pointer of the first, the others follow it.
+
+        They can be read at once, and are durable after ``sync``.
+        """
+        ...
+
+    async def sync(self) -> None:
+        """Make durable what was taken in so far."""
+        ...
+
+    async def entry(self, pointer: str) -> StoredEntry | None:
+        """Return the entry that a pointer names, None once retention has dropped it."""
+        ...
+
+    async def search(self, words: str, limit: int = 100) -> tuple[StoredEntry, ...]:
+        """Return the first entries of the templates that hold all ``words``, newest first."""
+        ...
+
+    async def retain(self, oldest: dt.date, bytes_max: int) -> int:
+        """Delete days before ``oldest``, then the oldest ones until ``bytes_max`` holds; return how many."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """Return days, rows, bytes on disk and first-seen templates, for status."""
+        ...
+
+    async def aclose(self) -> None:
+        """Sync, close and release the lock."""
         ...
 
 

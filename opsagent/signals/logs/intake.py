@@ -13,35 +13,18 @@ A line that arrives again after a reconnect is not known here: the source compar
 import datetime as dt
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from opsagent.model.log import LogEntry
 from opsagent.signals.logs.framing import Framed, Framer, Line
 from opsagent.signals.logs.joining import Joiner, Record
 from opsagent.signals.logs.mining import Miner
-from opsagent.signals.logs.reading import Severity, read
+from opsagent.signals.logs.reading import read
 from opsagent.signals.logs.scrubbing import Scrubber
 from opsagent.signals.secrets import scrub
 
 _CAUSE = re.compile(
     r"(?:\s*Caused by: )?((?:[\w$]+\.)*[A-Z][\w$]*(?:Exception|Error|Throwable)\b.*)"
 )
-
-
-class LogEntry(NamedTuple):
-    """One record without secrets.
-
-    ``at`` is the runtime's stamp, else the program's own, else when it arrived. ``template_id`` and ``template`` name the
-    message as it was understood when the entry was made; ``miner`` knows what became of it since.
-    """
-
-    at: dt.datetime
-    stream: str
-    severity: Severity
-    template_id: str
-    template: str
-    text: str
-    is_new: bool  # the first line of its template
-    dropped_lines: int = 0
 
 
 class LogIntake:

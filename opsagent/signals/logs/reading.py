@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from opsagent.model.log import LogSeverity
 from opsagent.signals.logs.stamps import DAY_FIRST, SYSLOG, instant, leading_stamp, number_stamp
 
 HEAD = 160
@@ -30,23 +31,11 @@ class Format(StrEnum):
     PLAIN = "plain"
 
 
-class Severity(StrEnum):
-    """OpenTelemetry's severities by their short names."""
-
-    TRACE = "trace"
-    DEBUG = "debug"
-    INFO = "info"
-    WARN = "warn"
-    ERROR = "error"
-    FATAL = "fatal"
-    UNKNOWN = "unknown"
-
-
 class Reading(NamedTuple):
     """What one line says. ``stamp`` is the program's own as it stands there, None if it printed none."""
 
     format: Format
-    severity: Severity
+    severity: LogSeverity
     message: str
     stamp: re.Match[str] | float | None
 
@@ -62,12 +51,12 @@ class Reading(NamedTuple):
 
 
 _NAMES = {
-    Severity.TRACE: "trace finest finer trc verbose",
-    Severity.DEBUG: "debug fine dbg debg d",
-    Severity.INFO: "info information informational inf notice note log system i statement detail hint",
-    Severity.WARN: "warn warning wrn w",
-    Severity.ERROR: "error err eror severe e",
-    Severity.FATAL: "fatal critical crit panic alert emerg emergency dpanic ftl f fault",
+    LogSeverity.TRACE: "trace finest finer trc verbose",
+    LogSeverity.DEBUG: "debug fine dbg debg d",
+    LogSeverity.INFO: "info information informational inf notice note log system i statement detail hint",
+    LogSeverity.WARN: "warn warning wrn w",
+    LogSeverity.ERROR: "error err eror severe e",
+    LogSeverity.FATAL: "fatal critical crit panic alert emerg emergency dpanic ftl f fault",
 }
 _SEVERITIES = {name: severity for severity, names in _NAMES.items() for name in names.split()}
 _LONG = "|".join(sorted((name for name in _SEVERITIES if len(name) > 2), key=len, reverse=True))  # noqa: PLR2004 - one and two letters are read elsewhere
@@ -89,7 +78,12 @@ _UPTIME = re.compile(r"\[ *\d+\.\d{6}\] ")
 _SYSLOG_PROGRAM = re.compile(r" [\w.-]{1,64}(?: [\w./-]{1,48})?(?:\[\d{1,7}\])?: ")
 _PAIR = re.compile(r"([A-Za-z_@][\w.@/-]{0,63})=(?:\"((?:[^\"\\]++|\\.)*+)\"|(\S*))")
 _REDIS = re.compile(r"\d{1,7}:[A-Z] .{20,32}? (?P<mark>[.*#-]) ")
-_REDIS_MARKS = {".": Severity.DEBUG, "-": Severity.DEBUG, "*": Severity.INFO, "#": Severity.WARN}
+_REDIS_MARKS = {
+    ".": LogSeverity.DEBUG,
+    "-": LogSeverity.DEBUG,
+    "*": LogSeverity.INFO,
+    "#": LogSeverity.WARN,
+}
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")
 
 _MESSAGE_KEYS = (
@@ -115,7 +109,7 @@ _LEVEL_KEYS = (
     "severity_text",
 )
 _STAMP_KEYS = ("ts", "time", "timestamp", "@timestamp", "@t", "t", "datetime", "asctime", "date")
-_NUMERIC_LEVELS = ((60, Severity.FATAL), (50, Severity.ERROR), (40, Severity.WARN), (30, Severity.INFO), (20, Severity.DEBUG))  # fmt: skip
+_NUMERIC_LEVELS = ((60, LogSeverity.FATAL), (50, LogSeverity.ERROR), (40, LogSeverity.WARN), (30, LogSeverity.INFO), (20, LogSeverity.DEBUG))  # fmt: skip
 
 
 def read(text: str) -> Reading:
@@ -131,9 +125,9 @@ def read(text: str) -> Reading:
     return _plain(text)
 
 
-def severity_of(name: str) -> Severity:
+def severity_of(name: str) -> LogSeverity:
     """Return the severity that a level's name stands for, in any case."""
-    return _SEVERITIES.get(name.lower().strip(), Severity.UNKNOWN)
+    return _SEVERITIES.get(name.lower().strip(), LogSeverity.UNKNOWN)
 
 
 def _json(text: str) -> Reading | None:
@@ -176,12 +170,14 @@ def _first(fields: Mapping[str, object], keys: tuple[str, ...]) -> object:
     return None
 
 
-def _structured_severity(level: object) -> Severity:
+def _structured_severity(level: object) -> LogSeverity:
     if isinstance(level, str):
         return severity_of(level)
     if isinstance(level, int):
-        return next((each for least, each in _NUMERIC_LEVELS if level >= least), Severity.UNKNOWN)
-    return Severity.UNKNOWN
+        return next(
+            (each for least, each in _NUMERIC_LEVELS if level >= least), LogSeverity.UNKNOWN
+        )
+    return LogSeverity.UNKNOWN
 
 
 def _structured_stamp(stamp: object) -> re.Match[str] | float | None:
@@ -229,9 +225,9 @@ def _plain(text: str) -> Reading:
     return Reading(Format.PLAIN, severity_of(level["bare"] or level["boxed"]), message, stamp)
 
 
-def _said_severity(message: str) -> Severity:
+def _said_severity(message: str) -> LogSeverity:
     """Judge a line without a level by how it begins."""
     said = _SAYS.match(message[:HEAD])
     if said is None:
-        return Severity.UNKNOWN
-    return severity_of(said[1]) if said[1] else Severity.ERROR
+        return LogSeverity.UNKNOWN
+    return severity_of(said[1]) if said[1] else LogSeverity.ERROR

@@ -6,9 +6,9 @@ import random
 import pytest
 from hypothesis import given, strategies as st
 
-from opsagent.signals.logs.intake import LogEntry, LogIntake
+from opsagent.model.log import LogEntry, LogSeverity
+from opsagent.signals.logs.intake import LogIntake
 from opsagent.signals.logs.mining import Miner
-from opsagent.signals.logs.reading import Severity
 from opsagent.signals.logs.scrubbing import Scrubber
 from opsagent.signals.secrets import scrub
 from tests.core.logs.test_joining import TRACES
@@ -30,7 +30,7 @@ def taken(raw: str, miner: Miner | None = None) -> list[LogEntry]:
 def test_an_entry_says_when_how_bad_and_what() -> None:
     (entry,) = taken('2026-01-05T00:00:01Z {"level":"error","msg":"took 5 ms","ts":1}')
     assert entry.at == NOW + dt.timedelta(seconds=1)
-    assert entry.severity is Severity.ERROR
+    assert entry.severity is LogSeverity.ERROR
     assert entry.template == "took <*> ms"
     assert entry.template_id.startswith("tpl_")
     assert entry.text == '{"level":"error","msg":"took 5 ms","ts":1}'

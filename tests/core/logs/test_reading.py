@@ -5,13 +5,14 @@ import datetime as dt
 import pytest
 from hypothesis import given, strategies as st
 
-from opsagent.signals.logs.reading import Format, Severity, read
+from opsagent.model.log import LogSeverity
+from opsagent.signals.logs.reading import Format, read
 from tests.corpus.dialects import DIALECTS
 from tests.corpus.generate import lines
 
 NEAR = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 AT = dt.datetime(2026, 1, 5, 10, 11, 12, tzinfo=dt.UTC)
-F, S = Format, Severity
+F, S = Format, LogSeverity
 
 LINES = {
     "json": ('{"level":"warn","ts":"2026-01-05T10:11:12Z","msg":"slow disk","took":"1s"}', F.JSON, S.WARN, "slow disk"),
@@ -44,7 +45,7 @@ LINES = {
 
 
 @pytest.mark.parametrize(("text", "form", "severity", "message"), LINES.values(), ids=LINES.keys())
-def test_lines_are_read(text: str, form: Format, severity: Severity, message: str) -> None:
+def test_lines_are_read(text: str, form: Format, severity: LogSeverity, message: str) -> None:
     reading = read(text)
     assert (reading.format, reading.severity, reading.message) == (form, severity, message)
     if "10:11:12" in text or "1767607872" in text:
