@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from opsagent.api.views import plan_tree
-from opsagent.app import Daemon, World
+from opsagent.app import Daemon
 from opsagent.clients.kube_status import raise_for_status
 from opsagent.clients.model import Bounds, connect_model
 from opsagent.clients.webhook import WebhookClient
@@ -61,6 +61,7 @@ from opsagent.sim.model_server import serving_model
 from opsagent.sim.receiver import Receiver, receiving
 from opsagent.sim.scripts import GOOD
 from opsagent.terminal import approval_lines, safe
+from opsagent.world import World
 
 VERIFY_WINDOW_SECONDS = 60
 RECEIVER_SECONDS_MAX = 5.0  # for the last message to arrive, before the summary lists them

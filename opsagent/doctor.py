@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from opsagent.app import KINDS
 from opsagent.clients.kube_path import CLUSTER_SCOPED
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
@@ -42,6 +41,7 @@ from opsagent.ports import (
 )
 from opsagent.settings import MetricsSettings, Settings, load
 from opsagent.store.database import holder, is_damaged, sqlite_version
+from opsagent.term import KINDS
 
 GIBIBYTE = 1024**3
 FREE_BYTES_MIN = GIBIBYTE // 16  # a day of a busy cluster's rows

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from opsagent.app import Daemon, World
+from opsagent.app import Daemon
 from opsagent.clients.kube_transport import connect
 from opsagent.clients.model import Bounds, connect_model
 from opsagent.clients.webhook import WebhookClient
@@ -25,6 +25,7 @@ from opsagent.runtime.schedule import ApschedulerSchedule
 from opsagent.runtime.telemetry import configure
 from opsagent.settings import Settings
 from opsagent.signals.redaction import redact_text
+from opsagent.world import World
 
 log = structlog.get_logger(__name__)
 

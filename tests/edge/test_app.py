@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opsagent.app import Daemon, World
+from opsagent.app import Daemon
 from opsagent.controllers.report import Report
 from opsagent.guard.policy import Level
 from opsagent.model.canonical import canonical
@@ -23,6 +23,7 @@ from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import ExecutorSettings, PolicySettings, Settings
 from opsagent.sim import Fault, fault_patch
+from opsagent.world import World
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.virtual_time import run
 from tests.scenarios.places import box

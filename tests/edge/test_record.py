@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from opsagent.app import Daemon, World
+from opsagent.app import Daemon
 from opsagent.controllers.pipeline import Step
 from opsagent.model.canonical import canonical
 from opsagent.model.entity import Kind
@@ -38,6 +38,7 @@ from opsagent.sim import (
 )
 from opsagent.sources.recording import Header, Recording
 from opsagent.sources.recording_writer import RawObject, RecordingWriter
+from opsagent.world import World
 from tests.fakes import wire
 from tests.fakes.virtual_time import EPOCH, LoopClock, run
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsagent.app import Daemon, World
+from opsagent.app import Daemon
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_status import raise_for_status
 from opsagent.clients.model import ModelClient
@@ -35,6 +35,7 @@ from opsagent.settings import (
 )
 from opsagent.sim.model import ScriptedModel
 from opsagent.sim.model_server import ScriptedTransport
+from opsagent.world import World
 from tests.fakes.notifier import RecordingNotifier
 from tests.scenarios.script import Act, Ending, Scenario, Seen
 

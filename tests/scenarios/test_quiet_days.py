@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from opsagent.app import Daemon, World
+from opsagent.app import Daemon
 from opsagent.guard.policy import Level
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import ExecutorSettings, PolicySettings, Settings
+from opsagent.world import World
 from tests.fakes.virtual_time import run
 from tests.scenarios.places import box
 

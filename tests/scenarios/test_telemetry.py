@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from opsagent.app import Daemon, World
+from opsagent.app import Daemon
 from opsagent.clients.daemon import read_address
 from opsagent.controllers.report import Report
 from opsagent.guard.policy import Level
@@ -41,6 +41,7 @@ from opsagent.sim import (
 from opsagent.sim.alertmanager import Alertmanager, Timing
 from opsagent.sim.alertmanager_server import alertmanager_serving
 from opsagent.sim.prometheus import Prometheus, SimMetrics
+from opsagent.world import World
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.scaled_time import ScaledLoop
 from tests.fakes.virtual_time import LoopClock, run

@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from opsagent.app import KINDS
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_transport import connect
 from opsagent.model.signal import RawRow, RowType
 from opsagent.runtime.clock import SystemClock
+from opsagent.term import KINDS
 from tests.lab import pki
 from tests.lab.cluster import IDENTITIES, Cluster, down, load, restart, up, wait_until_ready
 from tests.lab.programs import Process, is_alive, start, stop

@@ -14,7 +14,7 @@ from typing import IO
 
 import msgspec
 
-from opsagent.app import Daemon, World
+from opsagent.app import Daemon
 from opsagent.clients.kube_transport import connect
 from opsagent.controllers.pipeline import Step
 from opsagent.model.kube import Pod
@@ -27,6 +27,7 @@ from opsagent.runtime.schedule import ApschedulerSchedule
 from opsagent.runtime.telemetry import configure
 from opsagent.settings import Settings
 from opsagent.signals.redaction import redact_text
+from opsagent.world import World
 from tests.lab.storms.sighting import Sighting
 
 NOTES = "seen.jsonl"

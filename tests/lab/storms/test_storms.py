@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from opsagent.app import KINDS
 from opsagent.store.daemon import SqliteStore
+from opsagent.term import KINDS
 from tests.lab.programs import Process
 from tests.lab.storms.place import Place, place, until
 from tests.lab.storms.proxy import Weather

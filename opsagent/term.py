@@ -1,0 +1,172 @@
+"""One term of leading: the inside of the daemon, built anew from what the store holds, run until the Lease is lost.
+
+This is where sources, fold, responder, executor and delivery meet. They are stopped in reverse order of their start: the
+watches first, so that nothing flows into what is already gone.
+"""
+
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from opsagent.clients.kube_read import KubeReader
+from opsagent.controllers.deliver import Deliver
+from opsagent.controllers.fold import Fold
+from opsagent.controllers.inputs import Input, Observed
+from opsagent.controllers.intake import Intake
+from opsagent.controllers.pipeline import Pipeline
+from opsagent.controllers.plans import FollowPlans
+from opsagent.controllers.report import Report, Term, Tree
+from opsagent.controllers.respond import Respond
+from opsagent.model.entity import Kind
+from opsagent.model.kube import KubeObject
+from opsagent.model.plan import VerifySpec
+from opsagent.model.signal import RowType
+from opsagent.notify.delivery import after_failure
+from opsagent.ports import ApprovalDesk, Executor, Investigator, Snapshot
+from opsagent.responder.investigator import ModelInvestigator, RulesInvestigator
+from opsagent.responder.library import FolderLibrary, shipped_folder
+from opsagent.responder.rules import propose_revision
+from opsagent.responder.step import Means
+from opsagent.runtime.channels import Channel
+from opsagent.runtime.schedule import every
+from opsagent.runtime.supervise import Supervisor
+from opsagent.settings import Settings
+from opsagent.sources.reflector import Reflector, Target
+from opsagent.store.daemon import SqliteStore
+from opsagent.tools import toolset
+from opsagent.world import World
+
+KINDS = (Kind.NODE, Kind.DEPLOYMENT, Kind.REPLICA_SET, Kind.POD, Kind.EVENT)
+INBOX_MAX = 10_000  # observations; full means that the watches wait
+WATCH_SILENT_SECONDS_MAX = 180.0  # bookmarks come each minute
+RETENTION_PERIOD = dt.timedelta(hours=1)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What outlives a term: the open state and the faces. ``hands`` is None when opsagent may only suggest."""
+
+    store: SqliteStore
+    hands: tuple[ApprovalDesk, Executor] | None
+    report: Report
+    intake: Intake
+    redaction_key: bytes = field(repr=False)
+
+
+class Leading:
+    """What runs while this replica leads, from the snapshot that the store gave."""
+
+    def __init__(
+        self, settings: Settings, world: World, opened: Opened, snapshot: Snapshot
+    ) -> None:
+        self._settings = settings
+        self._world = world
+        self._opened = opened
+        self._supervisor = Supervisor(world.chance)
+        self._pipeline = Pipeline(snapshot, opened.redaction_key)
+        inbox: Channel[Input] = Channel(INBOX_MAX)
+        self._fold = Fold(
+            self._pipeline, opened.store, world.clock, inbox, beat=self._beat_of("fold")
+        )
+        self._reader = KubeReader(world.cluster)
+        self._reflectors = {f"watch {kind}": self._reflector(kind) for kind in KINDS}
+        self._respond = Respond(
+            self._pipeline,
+            self._fold,
+            reader=self._reader,
+            investigator=self._investigator(),
+            desk=opened.hands[0] if opened.hands else None,
+            clock=world.clock,
+        )
+        self._deliver = Deliver(opened.store, world.notifier, world.clock, retry_at=self._retry_at)
+        self._schedule = world.schedule()
+        self._schedule.add("retention", every(RETENTION_PERIOD, world.clock), self._retain)
+
+    async def run(self) -> None:
+        """Run until cancelled, or until a part failed for good (``Terminal``)."""
+        report, intake = self._opened.report, self._opened.intake
+        notices = (self._respond.notice, self._deliver.notice, report.changes.notice)
+        for listener in (*notices, *self._world.listeners):
+            self._fold.listen(listener)
+        for name, run in self._parts().items():
+            # They wait for news as long as it takes.
+            self._supervisor.add(name, run, silent_seconds_max=None)
+        for name, reflector in self._reflectors.items():
+            self._supervisor.add(name, reflector.run, silent_seconds_max=WATCH_SILENT_SECONDS_MAX)
+        eyes = tuple(self._reflectors.values())
+        report.term = Term(self._pipeline, eyes, self._supervisor, self._counters)
+        intake.begin(self._pipeline, self._fold)
+        try:
+            await self._supervisor.run()
+        finally:
+            intake.end()
+            report.term = None
+
+    def _parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return the loops by name, in the order of their start."""
+        parts: dict[str, Callable[[], Awaitable[None]]] = {"fold": self._fold.run}
+        if self._opened.hands is not None:
+            desk, executor = self._opened.hands
+            parts |= {"plans": FollowPlans(desk, self._fold).run, "executor": executor.run}
+        return parts | {
+            "respond": self._respond.run,
+            "deliver": self._deliver.run,
+            "schedule": self._schedule.run,
+        }
+
+    def _counters(self) -> Tree:
+        return {
+            "alerts_taken_total": self._opened.intake.taken_total,
+            "alerts_unused_total": self._pipeline.reported.unused_total,
+            "alerts_dropped_total": self._pipeline.reported.dropped_total,
+            "events_ignored_total": self._pipeline.ignored_total,
+            "objects_malformed_total": self._reader.malformed_total,
+            "notifications_given_up_total": self._deliver.given_up_total,
+            "schedule_missed_total": self._schedule.missed_total,
+        }
+
+    def _beat_of(self, name: str) -> Callable[[], None]:
+        return partial(self._supervisor.beat, name)
+
+    def _reflector(self, kind: Kind) -> Reflector:
+        async def sink(
+            at: dt.datetime, row_type: RowType, kind: Kind, item: KubeObject | None
+        ) -> None:
+            await self._fold.put(Observed(at, row_type, kind, item))
+
+        known = tuple(self._pipeline.inventory.known(kind).values())
+        return Reflector(
+            self._reader,
+            Target(kind, self._settings.kubernetes.namespaces, known),
+            sink,
+            clock=self._world.clock,
+            chance=self._world.chance,
+            beat=self._beat_of(f"watch {kind}"),
+        )
+
+    def _investigator(self) -> Investigator:
+        settings, world = self._settings.model, self._world
+        seconds = self._settings.policy.verify_window_seconds
+        override = None if seconds is None else VerifySpec(window_seconds=seconds)
+        library = FolderLibrary((shipped_folder(),))
+        rules = RulesInvestigator(library, override)
+        if settings is None or world.model is None:
+            return rules
+        propose = partial(propose_revision, runbooks=library.runbooks(), verify_override=override)
+        tools = toolset(self._pipeline.inventory, self._reader, propose)
+        means = Means(world.model, tools, settings.mode, settings.budget(), world.clock)
+        transcripts = self._opened.store.transcripts()
+        return ModelInvestigator(means, transcripts, rules, self._pipeline.workload)
+
+    def _retry_at(self, attempts: int, at: dt.datetime, now: dt.datetime) -> dt.datetime | None:
+        return after_failure(attempts, at, now, self._world.chance.uniform(0.0, 1.0))
+
+    async def _retain(self) -> None:
+        oldest = self._world.clock.now() - dt.timedelta(days=self._settings.retention_days)
+        dropped = await self._opened.store.retain(oldest)
+        log.info("store.retained", rows_dropped=dropped)
