@@ -12,7 +12,7 @@ The past is written by ``backfill``: Prometheus stops for a moment, takes in the
 import http.client
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.lab.cluster import Cluster
 from tests.lab.packages import ensure_packages
 from tests.lab.programs import LabError, free_ports, wait_until
 
+SHARE_INIT = Path(__file__).parent / "share-init.sh"
 START_SECONDS = 60.0  # 2 s were measured on 2 idle cores
 BACKFILL_SECONDS = 300.0  # 3.6 million samples took 11 s at load 9
 READY_PATHS = {
@@ -108,7 +109,9 @@ def up(cluster: Cluster) -> Telemetry:
     flags = config.state_metrics_flags(state, states, states_own)
     _launch(cluster, "kube-state-metrics", state_metrics, flags)
     flags = config.alertmanager_flags(state, f"127.0.0.1:{alertmanager}")
-    _launch(cluster, "alertmanager", programs / "prometheus-alertmanager", flags)
+    # Debian's build reads its templates in /usr/share whatever its configuration says.
+    share = ("/usr/bin/unshare", "--mount", str(SHARE_INIT), str(programs.parent / "share"))
+    _launch(cluster, "alertmanager", programs / "prometheus-alertmanager", flags, before=share)
     flags = {"web.listen-address": f"127.0.0.1:{node}", "log.level": "warn"}
     _launch(cluster, "node-exporter", programs / "prometheus-node-exporter", flags)
     for name in READY_PATHS:
@@ -134,9 +137,19 @@ def _start_prometheus(telemetry: Telemetry) -> None:
 
 
 def _launch(
-    cluster: Cluster, name: str, program: Path, flags: Mapping[str, object], *switches: str
+    cluster: Cluster,
+    name: str,
+    program: Path,
+    flags: Mapping[str, object],
+    *switches: str,
+    before: Sequence[str] = (),
 ) -> None:
-    argv = [str(program), *(f"--{flag}={value}" for flag, value in flags.items()), *switches]
+    argv = [
+        *before,
+        str(program),
+        *(f"--{flag}={value}" for flag, value in flags.items()),
+        *switches,
+    ]
     cluster.launch(name, argv)
 
 
