@@ -24,6 +24,7 @@ PACKAGES = (
     "prometheus-node-exporter",
     "runc",
 )
+SHARE_INIT = Path(__file__).parent / "share-init.sh"
 FETCH_SECONDS = 900.0  # 31 s were measured
 _APT = """
 Dir::State "{work}/state";
@@ -55,6 +56,16 @@ def ensure_packages(cache: Path | None = None) -> Path:
         if not target.exists():
             _fetch(target)
     return target
+
+
+def alertmanager() -> tuple[str, ...]:
+    """Return how to start Alertmanager: Debian's build looks for its templates in /usr/share, whatever it is told.
+
+    It is shown the unpacked ones there, in a mount namespace of its own, which takes root.
+    """
+    user = ensure_packages() / "usr"
+    program = user / "bin" / "prometheus-alertmanager"
+    return ("/usr/bin/unshare", "--mount", str(SHARE_INIT), str(user / "share"), str(program))
 
 
 def find_tool(name: str, path: str | None = None) -> str:

@@ -21,10 +21,9 @@ from urllib.parse import urlsplit
 from tests.lab import telemetry_config as config
 from tests.lab.binaries import KUBE_STATE_METRICS, ensure_binaries
 from tests.lab.cluster import Cluster
-from tests.lab.packages import ensure_packages
+from tests.lab.packages import alertmanager as alertmanager_command, ensure_packages
 from tests.lab.programs import LabError, free_ports, wait_until
 
-SHARE_INIT = Path(__file__).parent / "share-init.sh"
 START_SECONDS = 60.0  # 2 s were measured on 2 idle cores
 BACKFILL_SECONDS = 300.0  # 3.6 million samples took 11 s at load 9
 READY_PATHS = {
@@ -107,13 +106,11 @@ def up(cluster: Cluster) -> Telemetry:
     _write(state / "prometheus.yml", config.prometheus(state, telemetry.urls))
     _start_prometheus(telemetry)
     flags = config.state_metrics_flags(state, states, states_own)
-    _launch(cluster, "kube-state-metrics", state_metrics, flags)
+    _launch(cluster, "kube-state-metrics", [state_metrics], flags)
     flags = config.alertmanager_flags(state, f"127.0.0.1:{alertmanager}")
-    # Debian's build reads its templates in /usr/share whatever its configuration says.
-    share = ("/usr/bin/unshare", "--mount", str(SHARE_INIT), str(programs.parent / "share"))
-    _launch(cluster, "alertmanager", programs / "prometheus-alertmanager", flags, before=share)
+    _launch(cluster, "alertmanager", alertmanager_command(), flags)
     flags = {"web.listen-address": f"127.0.0.1:{node}", "log.level": "warn"}
-    _launch(cluster, "node-exporter", programs / "prometheus-node-exporter", flags)
+    _launch(cluster, "node-exporter", [programs / "prometheus-node-exporter"], flags)
     for name in READY_PATHS:
         _wait_ready(telemetry, name)
     return telemetry
@@ -132,25 +129,19 @@ def _start_prometheus(telemetry: Telemetry) -> None:
     cluster, packages = telemetry.cluster, ensure_packages()
     address = urlsplit(telemetry.prometheus_url).netloc
     flags = config.prometheus_flags(cluster.state, packages / "usr/share/prometheus/web", address)
-    _launch(cluster, "prometheus", packages / "usr/bin/prometheus", flags, *config.SWITCHES)
+    _launch(cluster, "prometheus", [packages / "usr/bin/prometheus"], flags, *config.SWITCHES)
     _wait_ready(telemetry, "prometheus")
 
 
 def _launch(
     cluster: Cluster,
     name: str,
-    program: Path,
+    program: Sequence[str | Path],
     flags: Mapping[str, object],
     *switches: str,
-    before: Sequence[str] = (),
 ) -> None:
-    argv = [
-        *before,
-        str(program),
-        *(f"--{flag}={value}" for flag, value in flags.items()),
-        *switches,
-    ]
-    cluster.launch(name, argv)
+    given = (f"--{flag}={value}" for flag, value in flags.items())
+    cluster.launch(name, [*map(str, program), *given, *switches])
 
 
 def _write(path: Path, content: Mapping[str, object]) -> None:

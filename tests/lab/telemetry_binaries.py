@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.lab.packages import ensure_packages
+from tests.lab.packages import alertmanager as alertmanager_command, ensure_packages
 from tests.lab.programs import LabError, free_ports, start, stop, wait_until
 
 READY_SECONDS = 30.0
@@ -67,7 +67,7 @@ def alertmanager(folder: Path, config: str) -> Iterator[str]:
     (port,) = free_ports(1)
     (folder / "alertmanager.yml").write_text(config)
     arguments = [
-        program("prometheus-alertmanager"),
+        *alertmanager_command(),
         f"--config.file={folder / 'alertmanager.yml'}",
         f"--storage.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
