@@ -2,6 +2,9 @@
 
 ``python -m tests.run`` runs what needs Python alone, with coverage. ``CI=true`` or ``LAB=1`` adds the
 suites that need a real API server; there a lab that cannot start is a failure, never a skip.
+
+Real programs are mostly waited for, so suites run side by side in lanes, a stage of lanes after another; what
+measures its own CPU time comes last and alone. Each suite's output is printed whole when it ends.
 """
 
 import json
@@ -9,6 +12,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,19 +29,31 @@ class Suite:
     installer: str = ""  # a module to run first
 
 
-FAST = "not lab and not chaos and not browser and not figures"
+CORE_ALONE = "not lab and not chaos and not browser and not figures"
 COVERAGE = ("--cov", "--cov-report=json:.coverage.json", "--cov-report=term")
 
-CHROMIUM = "tests.browser.chromium"
+FAST = Suite(
+    "fast: core, contracts, edge, scenarios, architecture",
+    ("-m", CORE_ALONE, "-n", "3", *COVERAGE),
+)
+FIGURES = Suite("figures: promises in seconds, measured alone", ("-m", "figures"))
+CHAOS = Suite("chaos: kill -9 over HTTP", ("-m", "chaos", "-n", "4"))
+BROWSER = Suite(
+    "browser: the pages in a real Chromium", ("-m", "browser"), True, "tests.browser.chromium"
+)
+STORMS = "tests/lab/storms"
+LAB = Suite(
+    "lab: a real API server, node and Prometheus",
+    ("-m", "lab", "-n", "3", "--dist", "loadgroup", f"--ignore={STORMS}"),
+    True,
+)
+STORM = Suite("storms: the watch on a real API server under fire", ("-m", "lab", STORMS), True)
 
-SUITES = (
-    Suite(
-        "fast: core, contracts, edge, scenarios, architecture", ("-m", FAST, "-n", "2", *COVERAGE)
-    ),
-    Suite("figures: promises in seconds, measured alone", ("-m", "figures")),
-    Suite("chaos: kill -9 over HTTP", ("-m", "chaos", "-n", "4")),
-    Suite("browser: the pages in a real Chromium", ("-m", "browser"), True, CHROMIUM),
-    Suite("lab: a real API server, node and Prometheus", ("-m", "lab"), True),
+Lane = tuple[Suite, ...]
+STAGES: tuple[tuple[Lane, ...], ...] = (
+    ((FAST,), (LAB,)),
+    ((CHAOS, BROWSER), (STORM,)),
+    ((FIGURES,),),
 )
 
 
@@ -50,39 +67,64 @@ def uncovered() -> list[str]:
     ]
 
 
-def run(suite: Suite, extra: list[str]) -> bool:
-    """Run one suite; say what it came to and how long it took."""
-    print(f"\n== {suite.name}", flush=True)
+def run(suite: Suite, extra: Sequence[str]) -> bool:
+    """Run one suite; print what it said, what it came to and how long it took."""
     began = time.monotonic()
     commands = [["-m", "pytest", "-q", *suite.arguments, *extra]]
     if suite.installer:
         commands.insert(0, ["-m", suite.installer])
-    statuses = [
-        subprocess.run([sys.executable, *command], cwd=ROOT, check=False).returncode
+    done = [
+        subprocess.run(
+            [sys.executable, *command],
+            cwd=ROOT,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
         for command in commands
     ]
-    verdict = "FAILED" if any(statuses) else "ok"
-    print(f"== {suite.name}: {verdict} in {time.monotonic() - began:.0f} s", flush=True)
-    return not any(statuses)
+    is_green = not any(each.returncode for each in done)
+    verdict = "ok" if is_green else "FAILED"
+    said = "".join(each.stdout for each in done)
+    seconds = time.monotonic() - began
+    print(f"\n== {suite.name}\n{said}== {suite.name}: {verdict} in {seconds:.0f} s", flush=True)
+    return is_green
+
+
+def run_stage(lanes: Sequence[Lane], extra: Sequence[str]) -> list[str]:
+    """Run lanes side by side; return the names of the suites that failed."""
+
+    def run_lane(lane: Lane) -> list[str]:
+        return [suite.name for suite in lane if not run(suite, extra)]
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        return [name for failed in pool.map(run_lane, lanes) for name in failed]
 
 
 def main(extra: list[str]) -> int:
     is_full = os.environ.get("CI") == "true" or os.environ.get("LAB") == "1"
-    failed, absent = [], []
-    for suite in SUITES:
-        if suite.is_full and not is_full:
-            absent.append(f"{suite.name}: needs LAB=1 or CI=true, which install programs as root")
-        elif not run(suite, extra):
-            failed.append(suite.name)
+    suites = [suite for stage in STAGES for lane in stage for suite in lane]
+    absent = [] if is_full else [suite for suite in suites if suite.is_full]
+    began = time.monotonic()
+    failed = []
+    for stage in STAGES:
+        lanes = [tuple(suite for suite in lane if suite not in absent) for lane in stage]
+        chosen = [lane for lane in lanes if lane]
+        print("running:", ", ".join(each.name for lane in chosen for each in lane), flush=True)
+        failed += run_stage(chosen, extra)
     if not extra and (holes := uncovered()):
         failed.append("branch coverage of guard and incidents must be 100 %: " + ", ".join(holes))
     print()
-    for line in absent:
-        print(f"did not run: {line}")
+    for suite in absent:
+        print(f"did not run: {suite.name}: needs LAB=1 or CI=true, which install programs as root")
     for line in failed:
         print(f"FAILED: {line}")
     if not failed:
-        print(f"ran: {len(SUITES) - len(absent)} of {len(SUITES)} suites, all green")
+        ran = len(suites) - len(absent)
+        seconds = time.monotonic() - began
+        print(f"ran: {ran} of {len(suites)} suites, all green, in {seconds:.0f} s")
     return 1 if failed else 0
 
 

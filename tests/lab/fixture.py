@@ -1,11 +1,14 @@
 """The lab as pytest sees it: tests marked ``lab`` may ask for ``lab``, ``real_node`` and ``telemetry``.
 
+Workers of one run share one cluster, each in namespaces of its own; what needs the real node or Prometheus stays in one worker.
+
 They run where the environment says ``LAB=1`` or ``CI=true``; there a lab that does not start fails them,
 so that green means something. Elsewhere they are skipped, and the reason is printed.
 """
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -13,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab import node, telemetry as telemetry_programs
-from tests.lab.binaries import KUBE_STATE_METRICS, ensure_binaries
-from tests.lab.cluster import IDENTITIES, Cluster, down, up
+from tests.lab.binaries import KUBE_STATE_METRICS, ensure_binaries, one_at_a_time
+from tests.lab.cluster import IDENTITIES, Cluster, down, load, up
 from tests.lab.node import RealNode
 from tests.lab.packages import ensure_packages
 from tests.lab.programs import LabError
@@ -22,6 +25,9 @@ from tests.lab.telemetry import Telemetry
 
 # Waiting for real programs takes real time. The start is not counted: it has a limit of its own.
 TEST_SECONDS = 90
+ALONE = "real node"  # a machine holds one, and Prometheus watches it
+ALONE_FIXTURES = frozenset({"real_node", "telemetry"})
+_FRESH = "team-"
 WHY_NOT = "the lab is off: set LAB=1 (or CI=true) to build it from Go modules and run on it"
 
 
@@ -39,13 +45,19 @@ class Lab:
     audit_log: Path
     alice_token: str = field(repr=False)
     bob_token: str = field(repr=False)
+    worker: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1), repr=False)
 
     def fresh_namespace(self) -> str:
         """Create a namespace that no other test uses; the executor may act in it."""
-        name = f"team-{next(self._numbers)}"
+        name = f"{_FRESH}{self.worker}{next(self._numbers)}"
         self.cluster.create_team_namespace(name)
         return name
+
+
+def is_another_tests(namespace: str, mine: str) -> bool:
+    """Return whether what happens in ``namespace`` is the doing of another test beside the one in ``mine``."""
+    return namespace.startswith(_FRESH) and namespace != mine
 
 
 def is_wanted() -> bool:
@@ -55,11 +67,11 @@ def is_wanted() -> bool:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Start one cluster for the whole run and stop it at the end, whatever happens."""
-    state = tmp_path_factory.mktemp("lab")
-    cluster = up(state)
-    try:
+    worker: str = getattr(request.config, "workerinput", {}).get("workerid", "")
+    folder = tmp_path_factory.getbasetemp()
+    with _shared(folder.parent if worker else folder) as cluster:
         yield Lab(
             cluster=cluster,
             admin=cluster.kubeconfig(),
@@ -68,9 +80,26 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             audit_log=cluster.audit_log,
             alice_token=cluster.token("alice", IDENTITIES["alice"]),
             bob_token=cluster.token("bob", IDENTITIES["bob"]),
+            worker=f"{worker}-" if worker else "",
         )
+
+
+@contextmanager
+def _shared(folder: Path) -> Iterator[Cluster]:
+    """Yield the cluster of ``folder``: who comes first starts it, who leaves last stops it."""
+    state, lock, users = folder / "lab", folder / "lab.lock", folder / "lab.users"
+    with one_at_a_time(lock):
+        count = int(users.read_text()) if users.exists() else 0
+        cluster = (load(state) if count else None) or up(state)
+        users.write_text(str(count + 1))
+    try:
+        yield cluster
     finally:
-        down(state)
+        with one_at_a_time(lock):
+            left = int(users.read_text()) - 1
+            users.write_text(str(left))
+            if not left:
+                down(state)
 
 
 @pytest.fixture(scope="session")
@@ -101,8 +130,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         pytest.exit(f"the lab cannot start: {error}", returncode=1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers' scheduler reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the lab's tests where nobody asked for it; give them time where somebody did."""
+    """Skip the lab's tests where nobody asked for it; give them time, and an order, where somebody did."""
     for item in items:
         if item.get_closest_marker("lab") is None:
             continue
@@ -110,3 +140,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=WHY_NOT))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
+        if is_alone(item):
+            item.add_marker(pytest.mark.xdist_group(ALONE))
+    if is_wanted():
+        items.sort(key=lambda item: not is_alone(item))  # the longest way first
+
+
+def is_alone(item: pytest.Item) -> bool:
+    """Return whether the test stands with others that must not run side by side."""
+    return bool(ALONE_FIXTURES & set(getattr(item, "fixturenames", ()))) or bool(
+        item.get_closest_marker("xdist_group")
+    )
