@@ -20,14 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from opsagent.clients.kube_path import CLUSTER_SCOPED
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
 from opsagent.clients.kube_self import KubeSelf, Right, right_on
 from opsagent.clients.kube_transport import connect
 from opsagent.clients.prometheus import PrometheusSource
 from opsagent.clients.webhook import WebhookClient
-from opsagent.model.entity import Entity, Kind
+from opsagent.model.entity import CLUSTER_SCOPED, Entity, Kind
 from opsagent.model.metrics import MetricArguments, MetricTemplate
 from opsagent.ports import (
     Clock,

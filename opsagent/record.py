@@ -1,6 +1,6 @@
 """``opsagent record``: what a cluster says, written down as it comes, with nothing secret in it.
 
-Theory of operation. The daemon's own reflectors follow every kind that opsagent reads, so a recording
+Theory of operation. The daemon's own reflectors follow every kind that opsagent follows, so a recording
 survives what the daemon survives: watches that end, versions that are gone, servers that are away. A
 reflector deals in decoded values; the whole object comes from the same bytes (``kube_whole``) and is
 redacted and written when the reflector says what it means.
@@ -19,12 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from opsagent.clients.kube_path import CLUSTER_SCOPED
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_transport import connect
 from opsagent.clients.kube_whole import WholeObjects
 from opsagent.model.canonical import JsonValue
-from opsagent.model.entity import Kind
+from opsagent.model.entity import CLUSTER_SCOPED, FOLLOWED_KINDS, Kind
 from opsagent.model.kube import KubeObject
 from opsagent.model.signal import RowType
 from opsagent.ports import Chance, Clock, Forbidden, KubeTransport, NotFound, Terminal
@@ -220,7 +219,7 @@ async def _places(
     """
     allowed: list[Place] = []
     refused: list[Forbidden | NotFound] = []
-    for kind in Kind:
+    for kind in FOLLOWED_KINDS:
         for namespace in ("",) if kind in CLUSTER_SCOPED else namespaces or ("",):
             try:
                 await reader.list_page(kind, namespace=namespace, limit=1)

@@ -6,26 +6,14 @@ as ``..`` would otherwise reach another path. Source: API concepts, "Resource UR
 
 import re
 
-from opsagent.model.entity import Entity, Kind
+from opsagent.model.entity import API_VERSIONS, CLUSTER_SCOPED, Entity, Kind
 from opsagent.ports import NotFound
 
-_PREFIX = {
-    Kind.NAMESPACE: "/api/v1",
-    Kind.NODE: "/api/v1",
-    Kind.POD: "/api/v1",
-    Kind.EVENT: "/api/v1",
-    Kind.REPLICA_SET: "/apis/apps/v1",
-    Kind.DEPLOYMENT: "/apis/apps/v1",
-}
-_PLURAL = {
-    Kind.NAMESPACE: "namespaces",
-    Kind.NODE: "nodes",
-    Kind.POD: "pods",
-    Kind.EVENT: "events",
-    Kind.REPLICA_SET: "replicasets",
-    Kind.DEPLOYMENT: "deployments",
-}
-CLUSTER_SCOPED = frozenset({Kind.NAMESPACE, Kind.NODE})
+_PLURALS = {
+    Kind.NETWORK_POLICY: "networkpolicies",
+    Kind.INGRESS: "ingresses",
+    Kind.STORAGE_CLASS: "storageclasses",
+}  # the others take an "s"
 NAME_CHARACTERS_MAX = 253
 _NAME = re.compile(
     r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
@@ -49,9 +37,12 @@ def collection_path(kind: Kind, namespace: str = "") -> str:
     Raises:
         NotFound: ``namespace`` is no valid name.
     """
+    version = API_VERSIONS[kind]
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    plural = _PLURALS.get(kind, f"{kind.value.lower()}s")
     if namespace and kind not in CLUSTER_SCOPED:
-        return f"{_PREFIX[kind]}/namespaces/{segment(namespace)}/{_PLURAL[kind]}"
-    return f"{_PREFIX[kind]}/{_PLURAL[kind]}"
+        return f"{root}/namespaces/{segment(namespace)}/{plural}"
+    return f"{root}/{plural}"
 
 
 def object_path(entity: Entity) -> str:

@@ -1,7 +1,7 @@
 """Kubernetes JSON to model values.
 
 Theory. Each kind has msgspec Structs with only the fields we use (``kube_struct``); everything else
-(most of managedFields, volumes, probes) is skipped by the decoder without building an object, which
+(most of managedFields and of status) is skipped by the decoder without building an object, which
 is where the speed comes from. ``kube_convert`` then makes the model's dataclasses, so that the model
 knows nothing of JSON. An object without a name, or with a wrong type in a field that we read, is
 :class:`Malformed`: counted and skipped by the caller, never half read.
@@ -16,7 +16,19 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from opsagent.clients import kube_convert as convert, kube_struct as struct
+from opsagent.clients import (
+    kube_convert_cluster as to_cluster,
+    kube_convert_network as to_network,
+    kube_convert_storage as to_storage,
+    kube_convert_workload as to_workload,
+    kube_struct as struct,
+    kube_struct_cluster as cluster,
+    kube_struct_network as network,
+    kube_struct_storage as storage,
+    kube_struct_workload as workload,
+)
+from opsagent.clients.kube_convert_pod import pod
+from opsagent.clients.kube_struct_pod import Pod
 from opsagent.model.entity import Kind
 from opsagent.model.kube import KubeObject
 from opsagent.model.signal import RowType
@@ -54,12 +66,38 @@ class _Codec(Generic[S]):
 
 
 _CODECS: Mapping[Kind, _Codec[Any]] = {
-    Kind.NAMESPACE: _Codec(struct.Namespace, convert.namespace),
-    Kind.NODE: _Codec(struct.Node, convert.node),
-    Kind.POD: _Codec(struct.Pod, convert.pod),
-    Kind.REPLICA_SET: _Codec(struct.ReplicaSet, convert.replica_set),
-    Kind.DEPLOYMENT: _Codec(struct.Deployment, convert.deployment),
-    Kind.EVENT: _Codec(struct.Event, convert.event),
+    Kind.NAMESPACE: _Codec(cluster.Namespace, to_cluster.namespace),
+    Kind.NODE: _Codec(cluster.Node, to_cluster.node),
+    Kind.POD: _Codec(Pod, pod),
+    Kind.REPLICA_SET: _Codec(workload.ReplicaSet, to_workload.replica_set),
+    Kind.DEPLOYMENT: _Codec(workload.Deployment, to_workload.deployment),
+    Kind.EVENT: _Codec(cluster.Event, to_cluster.event),
+    Kind.STATEFUL_SET: _Codec(workload.StatefulSet, to_workload.stateful_set),
+    Kind.DAEMON_SET: _Codec(workload.DaemonSet, to_workload.daemon_set),
+    Kind.JOB: _Codec(workload.Job, to_workload.job),
+    Kind.CRON_JOB: _Codec(workload.CronJob, to_workload.cron_job),
+    Kind.HORIZONTAL_POD_AUTOSCALER: _Codec(
+        workload.HorizontalPodAutoscaler, to_workload.horizontal_pod_autoscaler
+    ),
+    Kind.POD_DISRUPTION_BUDGET: _Codec(
+        workload.PodDisruptionBudget, to_workload.pod_disruption_budget
+    ),
+    Kind.PERSISTENT_VOLUME_CLAIM: _Codec(
+        storage.PersistentVolumeClaim, to_storage.persistent_volume_claim
+    ),
+    Kind.PERSISTENT_VOLUME: _Codec(storage.PersistentVolume, to_storage.persistent_volume),
+    Kind.STORAGE_CLASS: _Codec(storage.StorageClass, to_storage.storage_class),
+    Kind.SERVICE: _Codec(network.Service, to_network.service),
+    Kind.ENDPOINT_SLICE: _Codec(network.EndpointSlice, to_network.endpoint_slice),
+    Kind.INGRESS: _Codec(network.Ingress, to_network.ingress),
+    Kind.NETWORK_POLICY: _Codec(network.NetworkPolicy, to_network.network_policy),
+    Kind.CONFIG_MAP: _Codec(cluster.ConfigMap, to_cluster.config_map),
+    Kind.RESOURCE_QUOTA: _Codec(cluster.ResourceQuota, to_cluster.resource_quota),
+    Kind.LIMIT_RANGE: _Codec(cluster.LimitRange, to_cluster.limit_range),
+    Kind.SERVICE_ACCOUNT: _Codec(cluster.ServiceAccount, to_cluster.service_account),
+    Kind.VALIDATING_WEBHOOK: _Codec(cluster.WebhookConfiguration, to_cluster.validating_webhook),
+    Kind.MUTATING_WEBHOOK: _Codec(cluster.WebhookConfiguration, to_cluster.mutating_webhook),
+    Kind.LEASE: _Codec(cluster.Lease, to_cluster.lease),
 }
 _raw_page = msgspec.json.Decoder(struct.Items[msgspec.Raw])
 _raw_line = msgspec.json.Decoder(struct.Watched[msgspec.Raw])

@@ -13,7 +13,7 @@ does not decode, a template that is no object, a revision that two ReplicaSets c
 import json
 from collections.abc import AsyncIterator, Mapping
 
-from opsagent.clients.kube_convert import REVISION_ANNOTATION
+from opsagent.clients.kube_convert_workload import REVISION_ANNOTATION
 from opsagent.clients.kube_path import collection_path, object_path
 from opsagent.clients.kube_status import raise_for_status
 from opsagent.clients.kube_wire import Malformed, decode_object

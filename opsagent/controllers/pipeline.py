@@ -45,7 +45,7 @@ from opsagent.model.signal import Change, RawRow, RowType
 from opsagent.model.workload import Workload
 from opsagent.ports import Batch, Snapshot
 from opsagent.signals.inventory import Inventory
-from opsagent.signals.redaction import redact
+from opsagent.signals.redaction import Redactor
 from opsagent_memory.fact import Fact, fact
 
 SMALL_OBJECTS_MAX = 50  # a workload up to this size is judged at each of its rows
@@ -95,7 +95,7 @@ class Pipeline:
     """See the module's docstring. One owner; not safe to share between tasks."""
 
     def __init__(self, snapshot: Snapshot, redaction_key: bytes) -> None:
-        self._key = redaction_key
+        self._redactor = Redactor(redaction_key)
         self._seq = snapshot.seq
         self._inventory = Inventory()
         self._inventory.restore(snapshot.rows, snapshot.changes)
@@ -147,7 +147,7 @@ class Pipeline:
     ) -> Step:
         """Fold one observation: redact, number, join, judge."""
         self._seq += 1
-        safe = None if item is None else redact(item, self._key)
+        safe = None if item is None else self._redactor.redact(item)
         row = RawRow(self._seq, at, row_type, kind, safe)
         concerned = self._inventory.concerned(row)
         changes = self._inventory.apply(row)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The kinds that opsagent reads."""
+    """The kinds that opsagent reads. Secrets are not among them and never will be."""
 
     NAMESPACE = "Namespace"
     NODE = "Node"
@@ -13,6 +13,26 @@ class Kind(StrEnum):
     REPLICA_SET = "ReplicaSet"
     DEPLOYMENT = "Deployment"
     EVENT = "Event"
+    STATEFUL_SET = "StatefulSet"
+    DAEMON_SET = "DaemonSet"
+    JOB = "Job"
+    CRON_JOB = "CronJob"
+    HORIZONTAL_POD_AUTOSCALER = "HorizontalPodAutoscaler"
+    POD_DISRUPTION_BUDGET = "PodDisruptionBudget"
+    PERSISTENT_VOLUME_CLAIM = "PersistentVolumeClaim"
+    PERSISTENT_VOLUME = "PersistentVolume"
+    STORAGE_CLASS = "StorageClass"
+    SERVICE = "Service"
+    ENDPOINT_SLICE = "EndpointSlice"
+    INGRESS = "Ingress"
+    NETWORK_POLICY = "NetworkPolicy"
+    CONFIG_MAP = "ConfigMap"
+    RESOURCE_QUOTA = "ResourceQuota"
+    LIMIT_RANGE = "LimitRange"
+    SERVICE_ACCOUNT = "ServiceAccount"
+    VALIDATING_WEBHOOK = "ValidatingWebhookConfiguration"
+    MUTATING_WEBHOOK = "MutatingWebhookConfiguration"
+    LEASE = "Lease"
 
 
 API_VERSIONS = {
@@ -22,7 +42,42 @@ API_VERSIONS = {
     Kind.REPLICA_SET: "apps/v1",
     Kind.DEPLOYMENT: "apps/v1",
     Kind.EVENT: "v1",
+    Kind.STATEFUL_SET: "apps/v1",
+    Kind.DAEMON_SET: "apps/v1",
+    Kind.JOB: "batch/v1",
+    Kind.CRON_JOB: "batch/v1",
+    Kind.HORIZONTAL_POD_AUTOSCALER: "autoscaling/v2",
+    Kind.POD_DISRUPTION_BUDGET: "policy/v1",
+    Kind.PERSISTENT_VOLUME_CLAIM: "v1",
+    Kind.PERSISTENT_VOLUME: "v1",
+    Kind.STORAGE_CLASS: "storage.k8s.io/v1",
+    Kind.SERVICE: "v1",
+    Kind.ENDPOINT_SLICE: "discovery.k8s.io/v1",
+    Kind.INGRESS: "networking.k8s.io/v1",
+    Kind.NETWORK_POLICY: "networking.k8s.io/v1",
+    Kind.CONFIG_MAP: "v1",
+    Kind.RESOURCE_QUOTA: "v1",
+    Kind.LIMIT_RANGE: "v1",
+    Kind.SERVICE_ACCOUNT: "v1",
+    Kind.VALIDATING_WEBHOOK: "admissionregistration.k8s.io/v1",
+    Kind.MUTATING_WEBHOOK: "admissionregistration.k8s.io/v1",
+    Kind.LEASE: "coordination.k8s.io/v1",
 }
+
+# Leases are asked for when the question comes up and never followed: every node renews one each ten
+# seconds, every component of the control plane one each two, and no renewal is news.
+FOLLOWED_KINDS = tuple(kind for kind in Kind if kind is not Kind.LEASE)
+
+CLUSTER_SCOPED = frozenset(
+    {
+        Kind.NAMESPACE,
+        Kind.NODE,
+        Kind.PERSISTENT_VOLUME,
+        Kind.STORAGE_CLASS,
+        Kind.VALIDATING_WEBHOOK,
+        Kind.MUTATING_WEBHOOK,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

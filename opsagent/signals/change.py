@@ -94,11 +94,11 @@ def _container(path: str, old: Container, new: Container) -> Iterator[FieldDiffe
     yield from _mapping(f"{path}.env", old_env, new_env)
     yield from _mapping(f"{path}.resources.requests", old.requests, new.requests)
     yield from _mapping(f"{path}.resources.limits", old.limits, new.limits)
-    if old.has_readiness_probe != new.has_readiness_probe:
-        texts = {True: "present", False: ""}
-        yield FieldDifference(
-            f"{path}.readinessProbe", texts[old.has_readiness_probe], texts[new.has_readiness_probe]
-        )
+    if (old.readiness_probe is None) != (new.readiness_probe is None):
+        texts = [
+            "" if each is None else "present" for each in (old.readiness_probe, new.readiness_probe)
+        ]
+        yield FieldDifference(f"{path}.readinessProbe", *texts)
 
 
 def _mapping(

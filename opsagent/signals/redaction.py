@@ -2,159 +2,256 @@
 
 Theory of operation. Two rules, by where a value stands:
 
-- *Literal environment values* become keyed hashes, ``hmac:`` and 16 hex digits of HMAC-SHA256 under the
-  install's key. Equal values stay equal, so a change is seen, but a guess cannot be checked without the
-  key. Kept as they are: addresses (host, host:port, port, URL), because root causes are found by joining
-  them with Services. A bare host or port must stand under a name that ends in a word for one; under a
-  name that speaks of a secret and not of an address nothing is kept. A URL's path is hashed.
-- *Free text* (messages, kept annotations, label values, log lines) is scrubbed of tokens of known
-  formats and of values behind names of secrets, then cut to a length.
+- *Literal environment values*, *command lines* and *values of ConfigMaps* become keyed hashes, but for
+  what looks like an address (``redaction_values``).
+- *Free text* (messages, kept annotations, values of labels and whatever selects them, paths, log lines)
+  is scrubbed of tokens of known formats and of values behind names of secrets, then cut to a length.
 
-It refuses unknown annotations: only those in ``ANNOTATIONS_KEPT`` or below ``opsagent.io/`` pass, so that
-``last-applied-configuration``, which repeats the whole object, never does.
+``RULES`` names every field that can hold either; all others hold names, words and quantities that the
+API server checks. A test walks all types and wants each text judged. Unknown annotations are refused:
+only those in ``ANNOTATIONS_KEPT`` or below ``opsagent.io/`` pass, so that ``last-applied-configuration``,
+which repeats the whole object, never does.
 
-Both functions are idempotent. Patterns start at literals, their repeats run over one character class or
-over alternatives that begin differently, and the text they see is short: no input makes them slow.
+Redacting twice changes nothing more. What nothing is taken out of is returned itself, not a copy; and
+pods of one template share their parts, so a :class:`Redactor` remembers what became of a part that comes
+again. It goes by identity, because parts hold maps and cannot be hashed, and holds on to what it knows,
+so that no identity is given twice.
 """
 
-import hmac
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import TypeAlias, TypeVar
 
-from opsagent.model.kube import (
-    Condition,
-    Container,
-    ContainerState,
-    ContainerStatus,
-    Deployment,
-    EnvVar,
-    KubeEvent,
-    KubeObject,
-    Namespace,
-    Node,
-    ObjectMeta,
-    Pod,
-    ReplicaSet,
-)
+from opsagent.model import kube
+from opsagent.signals.redaction_values import clean, command_line, env_value, keyed
 from opsagent.signals.secrets import TEXT_LENGTH_MAX, redact_text
 
-__all__ = ("TEXT_LENGTH_MAX", "redact", "redact_text")  # whoever redacts finds all of it here
+__all__ = ("RULES", "TEXT_LENGTH_MAX", "Redactor", "redact", "redact_text")
 
-ANNOTATIONS_KEPT = frozenset({"deployment.kubernetes.io/revision", "kubernetes.io/change-cause"})
-OWN_PREFIX = "opsagent.io/"
-
-_HASHED = re.compile(r"hmac:[0-9a-f]{16}")
-
-_ADDRESS_NAME = re.compile(
-    r"(?i)(?:host|hostname|addr|address|endpoint|url|uri|server|service|peer|upstream|broker"
-    r"|backend|proxy)(?:e?s)?$"
+ANNOTATIONS_KEPT = frozenset(
+    {
+        "deployment.kubernetes.io/revision",
+        "kubernetes.io/change-cause",
+        "kubectl.kubernetes.io/restartedAt",
+    }
 )
-_SECRET_NAME = re.compile(r"(?i)pass|pwd|secret|token|credential|key|auth|dsn|salt|cookie|session")
-_PORT_NAME = re.compile(r"(?i)port$")
-_PORT = re.compile(r"[0-9]{1,5}")
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,8}}"
-_ADDRESS = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?|\[[0-9a-f:]{{2,45}}\]:[0-9]{{1,5}}")
-_DOTTED_WITH_PORT = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{1,8}}:[0-9]{{1,5}}")
-_URL = re.compile(rf"([a-z][a-z0-9+.-]{{1,15}}://{_HOST}(?::[0-9]{{1,5}})?)(/[^\s]*)?")
+OWN_PREFIX = "opsagent.io/"
+PARTS_MAX = 8_192  # templates and their parts: some 10 MiB in a cluster of as many workloads
+
+T = TypeVar("T")
+Rule: TypeAlias = Callable[[object, object, "Redactor"], object]  # holder, value, who redacts
 
 
-def redact(item: KubeObject, key: bytes) -> KubeObject:
-    """Return ``item`` with nothing secret in it; ``key`` is the install's, 32 random bytes."""
-    meta = _meta(item.meta)
-    match item:
-        case Pod():
-            statuses = tuple(_container_status(status) for status in item.container_statuses)
-            return replace(
-                item,
-                meta=meta,
-                containers=_containers(item.containers, key),
-                conditions=_conditions(item.conditions),
-                container_statuses=statuses,
-            )
-        case Deployment():
-            return replace(
-                item,
-                meta=meta,
-                containers=_containers(item.containers, key),
-                template_digest=keyed(item.template_digest, key),
-                conditions=_conditions(item.conditions),
-            )
-        case ReplicaSet():
-            return replace(
-                item,
-                meta=meta,
-                containers=_containers(item.containers, key),
-                template_digest=keyed(item.template_digest, key),
-            )
-        case KubeEvent():
-            return replace(item, meta=meta, message=redact_text(item.message))
-        case Node():
-            return replace(item, meta=meta, conditions=_conditions(item.conditions))
-        case Namespace():
-            return replace(item, meta=meta)
-        case _:
-            assert_never(item)
+class Redactor:
+    """Redacts under one key: the install's, 32 random bytes. One owner; not safe to share between threads."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self._known: dict[int, tuple[object, object]] = {}
+
+    def redact(self, item: kube.KubeObject) -> kube.KubeObject:
+        """Return ``item`` with nothing secret in it."""
+        return self.cleaned(item)
+
+    def cleaned(self, part: T) -> T:
+        """Return an object, or a part of one, itself if there was nothing to take out."""
+        changed = {}
+        for name, rule in _RULES[type(part)]:
+            old = getattr(part, name)
+            new = rule(part, old, self)
+            if new is not old:
+                changed[name] = new
+        return replace(part, **changed) if changed else part  # type: ignore[type-var] # of RULES, so a dataclass
+
+    def remembered(self, part: T, make: Callable[[T], T]) -> T:
+        """Return what ``make`` makes of ``part``; of a part that came before, the very same."""
+        known = self._known.get(id(part))
+        if known is None:
+            if len(self._known) >= PARTS_MAX:
+                self._known.clear()
+            known = self._known[id(part)] = (part, make(part))
+        return known[1]  # type: ignore[return-value] # made of a T
 
 
-def _meta(meta: ObjectMeta) -> ObjectMeta:
-    annotations = {
-        name: redact_text(value)
-        for name, value in meta.annotations.items()
+def redact(item: kube.KubeObject, key: bytes) -> kube.KubeObject:
+    """Return ``item`` with nothing secret in it; ``key`` is the install's."""
+    return Redactor(key).redact(item)
+
+
+def _same_or(old: T, new: T) -> T:
+    return old if new == old else new
+
+
+def _text(_: object, value: object, __: Redactor) -> object:
+    assert isinstance(value, str)
+    return clean(value) if value else value
+
+
+def _texts(_: object, values: object, __: Redactor) -> object:
+    assert isinstance(values, tuple)
+    return _same_or(values, tuple([clean(value) for value in values])) if values else values
+
+
+def _map(_: object, values: object, __: Redactor) -> object:
+    """Clean the values of labels or of what selects them alike, so that they still meet."""
+    assert isinstance(values, Mapping)
+    cleaned = {name: clean(value) for name, value in values.items()}
+    return _same_or(values, cleaned)
+
+
+def _annotations(_: object, values: object, __: Redactor) -> object:
+    assert isinstance(values, Mapping)
+    kept = {
+        name: clean(value)
+        for name, value in values.items()
         if name in ANNOTATIONS_KEPT or name.startswith(OWN_PREFIX)
     }
-    return replace(meta, labels=_values(meta.labels), annotations=annotations)
+    return _same_or(values, kept)
 
 
-def _values(texts: Mapping[str, str]) -> Mapping[str, str]:
-    return {name: redact_text(value) for name, value in texts.items()}
+def _part(_: object, value: object, redactor: Redactor) -> object:
+    return value if value is None else redactor.cleaned(value)
 
 
-def _conditions(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    return tuple(replace(each, message=redact_text(each.message)) for each in conditions)
+def _parts(_: object, values: object, redactor: Redactor) -> object:
+    assert isinstance(values, tuple)
+    if not values:
+        return values
+    cleaned = tuple([redactor.cleaned(value) for value in values])
+    is_same = all(new is old for new, old in zip(cleaned, values, strict=True))
+    return values if is_same else cleaned
 
 
-def _container_status(status: ContainerStatus) -> ContainerStatus:
-    last = status.last_state
-    return replace(
-        status, state=_state(status.state), last_state=None if last is None else _state(last)
-    )
+def _shared(rule: Rule) -> Rule:
+    """Return ``rule`` for a part that many objects share."""
+
+    def apply(holder: object, value: object, redactor: Redactor) -> object:
+        return (
+            redactor.remembered(value, lambda part: rule(holder, part, redactor))
+            if value
+            else value
+        )
+
+    return apply
 
 
-def _state(state: ContainerState) -> ContainerState:
-    return replace(state, message=redact_text(state.message)) if state.message else state
+def _env(holder: object, value: object, redactor: Redactor) -> object:
+    assert isinstance(holder, kube.EnvVar)
+    return env_value(holder.name, holder.value, redactor.key) if value else value
 
 
-def _containers(containers: tuple[Container, ...], key: bytes) -> tuple[Container, ...]:
-    return tuple(
-        replace(each, env=tuple(_env(env, key) for env in each.env)) for each in containers
-    )
+def _command(_: object, words: object, redactor: Redactor) -> object:
+    assert isinstance(words, tuple)
+    return _same_or(words, tuple(command_line(words, redactor.key, is_program_first=True)))
 
 
-def _env(env: EnvVar, key: bytes) -> EnvVar:
-    return replace(env, value=env_value(env.name, env.value, key)) if env.value else env
+def _arguments(_: object, words: object, redactor: Redactor) -> object:
+    assert isinstance(words, tuple)
+    return _same_or(words, tuple(command_line(words, redactor.key, is_program_first=False)))
 
 
-def env_value(name: str, value: str, key: bytes) -> str:
-    """Return the address that ``value`` is, else its keyed hash."""
-    is_address_name = _ADDRESS_NAME.search(name) is not None
-    if len(value) > TEXT_LENGTH_MAX or redact_text(value) != value:
-        return keyed(value, key)
-    if _SECRET_NAME.search(name) and not is_address_name:
-        return keyed(value, key)
-    if url := _URL.fullmatch(value):
-        path = (url[2] or "").removeprefix("/")
-        return url[1] + (f"/{keyed(path, key)}" if url[2] else "")
-    if _PORT_NAME.search(name) and _PORT.fullmatch(value):
-        return value
-    form = _ADDRESS if is_address_name else _DOTTED_WITH_PORT
-    return value if form.fullmatch(value) else keyed(value, key)
+def _url(_: object, value: object, redactor: Redactor) -> object:
+    assert isinstance(value, str)
+    return env_value("URL", value, redactor.key) if value else value
 
 
-def keyed(value: str, key: bytes) -> str:
-    """Return the keyed hash of ``value``; of what is empty or a hash already, itself."""
-    if not value or _HASHED.fullmatch(value):
-        return value
-    return f"hmac:{hmac.digest(key, value.encode(), 'sha256').hex()[:16]}"
+def _digest(_: object, value: object, redactor: Redactor) -> object:
+    assert isinstance(value, str)
+    return keyed(value, redactor.key)
+
+
+def _digests(_: object, values: object, redactor: Redactor) -> object:
+    assert isinstance(values, Mapping)
+    return {name: keyed(value, redactor.key) for name, value in values.items()}
+
+
+_META: Mapping[str, Rule] = {"meta": _part}
+_SHARED_PARTS = _shared(_parts)
+_TEMPLATED: Mapping[str, Rule] = {
+    "meta": _part,
+    "containers": _SHARED_PARTS,
+    "template_digest": _digest,
+    "template": _shared(_part),
+}
+_WORKLOAD: Mapping[str, Rule] = {**_TEMPLATED, "conditions": _parts}
+_SELECTING: Mapping[str, Rule] = {"selector": _part}
+_WEBHOOKS: Mapping[str, Rule] = {"meta": _part, "webhooks": _parts}
+
+RULES: Mapping[type, Mapping[str, Rule]] = {
+    kube.ObjectMeta: {"labels": _shared(_map), "annotations": _annotations, "managers": _parts},
+    kube.FieldManager: {"manager": _text},
+    kube.Condition: {"message": _text},
+    kube.Requirement: {"values": _texts},
+    kube.LabelSelector: {"labels": _map, "expressions": _parts},
+    kube.EnvVar: {"value": _env},
+    kube.Probe: {"path": _text, "host": _text, "command": _command},
+    kube.VolumeMount: {"path": _text, "sub_path": _text},
+    kube.Container: {
+        "env": _parts,
+        "readiness_probe": _part,
+        "liveness_probe": _part,
+        "startup_probe": _part,
+        "command": _command,
+        "args": _arguments,
+        "mounts": _parts,
+    },
+    kube.Volume: {"source": _text},
+    kube.NodeTerm: {"labels": _parts, "fields": _parts},
+    kube.PodTerm: {"selector": _part, "namespace_selector": _part},
+    kube.Toleration: {"value": _text},
+    kube.TopologySpread: {"selector": _part},
+    kube.PodSpec: {
+        "init_containers": _parts,
+        "volumes": _parts,
+        "node_selector": _map,
+        "node_terms": _parts,
+        "pod_affinity": _parts,
+        "pod_anti_affinity": _parts,
+        "tolerations": _parts,
+        "topology_spread": _parts,
+    },
+    kube.PodTemplate: {"labels": _map, "annotations": _annotations, "spec": _part},
+    kube.ContainerState: {"message": _text},
+    kube.ContainerStatus: {"state": _part, "last_state": _part},
+    kube.Pod: {
+        "meta": _part,
+        "containers": _SHARED_PARTS,
+        "spec": _shared(_part),
+        "conditions": _parts,
+        "container_statuses": _parts,
+        "init_statuses": _parts,
+        "message": _text,
+    },
+    kube.ReplicaSet: _WORKLOAD,
+    kube.Deployment: {**_WORKLOAD, "selector": _map},
+    kube.StatefulSet: {**_WORKLOAD, **_SELECTING},
+    kube.DaemonSet: {**_WORKLOAD, **_SELECTING},
+    kube.Job: _WORKLOAD,
+    kube.CronJob: _TEMPLATED,
+    kube.ScalingMetric: {"name": _text},
+    kube.HorizontalPodAutoscaler: {"meta": _part, "metrics": _parts, "conditions": _parts},
+    kube.PodDisruptionBudget: {"meta": _part, "conditions": _parts, **_SELECTING},
+    kube.Service: {"meta": _part, "selector": _map},
+    kube.EndpointSlice: _META,
+    kube.IngressPath: {"path": _text},
+    kube.Ingress: {"meta": _part, "paths": _parts},
+    kube.PolicyPeer: {"pods": _part, "namespaces": _part},
+    kube.PolicyRule: {"peers": _parts},
+    kube.NetworkPolicy: {"meta": _part, "ingress": _parts, "egress": _parts, **_SELECTING},
+    kube.PersistentVolumeClaim: {"meta": _part, "conditions": _parts, **_SELECTING},
+    kube.PersistentVolume: {"meta": _part, "node_terms": _parts, "message": _text},
+    kube.StorageClass: _META,
+    kube.Namespace: _META,
+    kube.Taint: {"value": _text},
+    kube.Node: {"meta": _part, "conditions": _parts, "taints": _parts},
+    kube.ConfigMap: {"meta": _part, "digests": _digests},
+    kube.ResourceQuota: _META,
+    kube.LimitRange: _META,
+    kube.ServiceAccount: _META,
+    kube.Webhook: {"url": _url, "namespace_selector": _part, "object_selector": _part},
+    kube.ValidatingWebhookConfiguration: _WEBHOOKS,
+    kube.MutatingWebhookConfiguration: _WEBHOOKS,
+    kube.Lease: {"meta": _part, "holder": _text},
+    kube.KubeEvent: {"meta": _part, "message": _text},
+}
+_RULES = {type_: tuple(rules.items()) for type_, rules in RULES.items()}

@@ -18,13 +18,11 @@ Image references stand as they are, as in the store: a tag is no secret, and ``t
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from opsagent.model.canonical import JsonValue
-from opsagent.signals.redaction import ANNOTATIONS_KEPT, OWN_PREFIX, env_value, keyed, redact_text
+from opsagent.signals.redaction import ANNOTATIONS_KEPT, OWN_PREFIX
+from opsagent.signals.redaction_values import clean, command_line, env_value, keyed
 
-SHORT = 64  # characters of a text that is worth remembering
-REMEMBERED = 16_384  # texts: 2 MiB or so
 DEPTH_MAX = 64  # an object of the API is about 15 deep
 TOO_DEEP = "[too deep]"
 ANYTHING = frozenset({"annotations", "data", "binaryData", "stringData", "volumeAttributes"})
@@ -32,7 +30,6 @@ OPTIONS = "options"  # of a flexVolume a map; elsewhere a list
 COMMAND_LINES = frozenset({"command", "args"})
 IMAGES = frozenset({"image", "imageID", "containerID"})
 _IMAGE = re.compile(r"[\w./:@-]{1,512}")
-_FLAG = re.compile(r"--[A-Za-z][\w.-]{0,63}|-[A-Za-z]")
 
 
 def redact_tree(tree: Mapping[str, JsonValue], key: bytes) -> dict[str, JsonValue]:
@@ -43,17 +40,8 @@ def redact_tree(tree: Mapping[str, JsonValue], key: bytes) -> dict[str, JsonValu
     return _mapping(tree, key, DEPTH_MAX)
 
 
-def _text(text: str) -> str:
-    return _short(text) if len(text) <= SHORT else redact_text(text)
-
-
-@lru_cache(REMEMBERED)
-def _short(text: str) -> str:
-    return redact_text(text)
-
-
 def _mapping(tree: Mapping[str, JsonValue], key: bytes, depth: int) -> dict[str, JsonValue]:
-    cleaned = {_text(name): _field(name, item, key, depth) for name, item in tree.items()}
+    cleaned = {clean(name): _field(name, item, key, depth) for name, item in tree.items()}
     name, value = tree.get("name"), tree.get("value")
     if isinstance(name, str) and isinstance(value, str) and value:
         cleaned["value"] = env_value(name, value, key)
@@ -63,18 +51,19 @@ def _mapping(tree: Mapping[str, JsonValue], key: bytes, depth: int) -> dict[str,
 def _field(name: str, value: JsonValue, key: bytes, depth: int) -> JsonValue:
     match value:
         case Mapping() if name in ANYTHING or name == OPTIONS:
-            return {_text(each): _anything(each, text, key, depth) for each, text in value.items()}
+            return {clean(each): _anything(each, text, key, depth) for each, text in value.items()}
         case str() if name in IMAGES and _IMAGE.fullmatch(value):
             return value
         case list() | tuple() if name in COMMAND_LINES:
-            return _command_line(value, key, is_program_first=name == "command")
+            words = [word if isinstance(word, str) else str(word) for word in value]
+            return list(command_line(words, key, is_program_first=name == "command"))
         case _:
             return _value(value, key, depth)
 
 
 def _value(value: JsonValue, key: bytes, depth: int) -> JsonValue:
     if isinstance(value, str):
-        return _text(value)
+        return clean(value)
     if not isinstance(value, Mapping | Sequence):
         return value
     if depth == 0:
@@ -88,26 +77,5 @@ def _anything(name: str, value: JsonValue, key: bytes, depth: int) -> JsonValue:
     if not isinstance(value, str):
         return _value(value, key, depth)
     if name in ANNOTATIONS_KEPT or name.startswith(OWN_PREFIX):
-        return _text(value)
+        return clean(value)
     return keyed(value, key)
-
-
-def _command_line(
-    words: Sequence[JsonValue], key: bytes, *, is_program_first: bool
-) -> list[JsonValue]:
-    cleaned: list[JsonValue] = []
-    flag = ""
-    for position, word in enumerate(words):
-        text = word if isinstance(word, str) else str(word)
-        if position == 0 and is_program_first:
-            cleaned.append(_text(text))
-            continue
-        name, equals, value = text.partition("=")
-        if _FLAG.fullmatch(name):
-            flag = name.strip("-")
-            hidden = env_value(flag, value, key) if value else ""
-            cleaned.append(f"{_text(name)}{equals}{hidden}")
-        else:
-            cleaned.append(env_value(flag, text, key))
-            flag = ""
-    return cleaned

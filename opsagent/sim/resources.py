@@ -50,7 +50,50 @@ SELF_ACCESS_REVIEWS = Resource(
     is_namespaced=False,
 )
 
-STORED = (NAMESPACES, NODES, PODS, EVENTS, REPLICA_SETS, DEPLOYMENTS, LEASES)
+
+# Kinds without a controller in the sim: they can be written, listed and watched, and nothing comes of them.
+PASSIVE = (
+    Resource("apps", "v1", "statefulsets", "StatefulSet", subresources=STATUS),
+    Resource("apps", "v1", "daemonsets", "DaemonSet", subresources=STATUS),
+    Resource("batch", "v1", "jobs", "Job", subresources=STATUS),
+    Resource("batch", "v1", "cronjobs", "CronJob", subresources=STATUS),
+    Resource(
+        "autoscaling",
+        "v2",
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        subresources=STATUS,
+    ),
+    Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", subresources=STATUS),
+    Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", subresources=STATUS),
+    Resource(
+        "", "v1", "persistentvolumes", "PersistentVolume", is_namespaced=False, subresources=STATUS
+    ),
+    Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", is_namespaced=False),
+    Resource("", "v1", "services", "Service", subresources=STATUS),
+    Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
+    Resource("networking.k8s.io", "v1", "ingresses", "Ingress", subresources=STATUS),
+    Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
+    Resource("", "v1", "configmaps", "ConfigMap"),
+    Resource("", "v1", "resourcequotas", "ResourceQuota", subresources=STATUS),
+    Resource("", "v1", "limitranges", "LimitRange"),
+    Resource("", "v1", "serviceaccounts", "ServiceAccount"),
+    Resource(
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingwebhookconfigurations",
+        "ValidatingWebhookConfiguration",
+        is_namespaced=False,
+    ),
+    Resource(
+        "admissionregistration.k8s.io",
+        "v1",
+        "mutatingwebhookconfigurations",
+        "MutatingWebhookConfiguration",
+        is_namespaced=False,
+    ),
+)
+STORED = (NAMESPACES, NODES, PODS, EVENTS, REPLICA_SETS, DEPLOYMENTS, LEASES, *PASSIVE)
 REVIEWS = (TOKEN_REVIEWS, ACCESS_REVIEWS, SELF_ACCESS_REVIEWS)
 _BY_PLACE = {(item.group, item.version, item.plural): item for item in STORED + REVIEWS}
 

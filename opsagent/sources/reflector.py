@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 import structlog
 
-from opsagent.model.entity import Entity, Kind
+from opsagent.model.entity import CLUSTER_SCOPED, Entity, Kind
 from opsagent.model.kube import KubeObject, entity_of
 from opsagent.model.signal import RowType
 from opsagent.ports import (
@@ -44,7 +44,6 @@ PAGE_OBJECTS = 500  # client-go's page size
 POLICY = BackoffPolicy(
     limit_seconds=30.0
 )  # client-go's reflector waits 0.8 s, doubling, up to 30 s
-CLUSTER_SCOPED = frozenset({Kind.NAMESPACE, Kind.NODE})
 Sink: TypeAlias = Callable[[dt.datetime, RowType, Kind, KubeObject | None], Awaitable[None]]
 _FAILURES = (Transient, Forbidden, NotFound, Terminal)
 _log = structlog.get_logger(__name__)

@@ -9,15 +9,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from opsagent.model.entity import Kind
-from opsagent.model.kube import (
-    Deployment,
-    KubeEvent,
-    KubeObject,
-    Namespace,
-    Node,
-    Pod,
-    ReplicaSet,
-)
+from opsagent.model.kube import TYPES, KubeObject
 
 T = TypeVar("T")
 
@@ -44,12 +36,7 @@ class Codec(Generic[T]):
 
 
 _OBJECTS: dict[Kind, Codec[KubeObject]] = {
-    Kind.NAMESPACE: Codec[KubeObject](Namespace),
-    Kind.NODE: Codec[KubeObject](Node),
-    Kind.POD: Codec[KubeObject](Pod),
-    Kind.REPLICA_SET: Codec[KubeObject](ReplicaSet),
-    Kind.DEPLOYMENT: Codec[KubeObject](Deployment),
-    Kind.EVENT: Codec[KubeObject](KubeEvent),
+    kind: Codec[KubeObject](type_) for kind, type_ in TYPES.items()
 }
 
 

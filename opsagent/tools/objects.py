@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import assert_never
 
 from opsagent.incidents.words import change_text, count, span
 from opsagent.model.kube import (
@@ -10,9 +9,7 @@ from opsagent.model.kube import (
     Container,
     ContainerState,
     Deployment,
-    KubeEvent,
     KubeObject,
-    Namespace,
     Node,
     Pod,
     ReplicaSet,
@@ -106,10 +103,8 @@ def _object(item: KubeObject, now: dt.datetime) -> Lines:
         case Node():
             yield f"unschedulable: {item.is_unschedulable}"
             yield from _conditions(item.conditions)
-        case Namespace() | KubeEvent():
-            yield "no further fields are shown"
         case _:
-            assert_never(item)
+            yield "no further fields are shown"
 
 
 def _deployment(item: Deployment) -> Lines:

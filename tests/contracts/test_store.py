@@ -209,7 +209,7 @@ WHOLE_META = ObjectMeta(
     owner=OwnerRef("ReplicaSet", "cart-1", "u2"),
     managers=(FieldManager("kubectl", "Update", at(3)), FieldManager("x", "Apply", None, "status")),
 )
-CONTAINER = Container("web", "shop/cart:v1", (EnvVar("A", "hmac:1"),), {"cpu": "500m"}, {}, True)
+CONTAINER = Container("web", "shop/cart:v1", (EnvVar("A", "hmac:1"),), {"cpu": "500m"}, {})
 STATE = ContainerState(Phase.TERMINATED, "OOMKilled", "", 137, at(1), at(2))
 OBJECTS: tuple[KubeObject, ...] = (
     Namespace(WHOLE_META, "Terminating"),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from opsagent.model.kube import Container, EnvVar, FieldManager
+from opsagent.model.kube import Container, EnvVar, FieldManager, Probe
 from opsagent.model.signal import Change, ChangeType
 from opsagent.signals.change import TEXT_LENGTH_MAX, changes
 from tests.fakes.objects import WEB, after, containers, deployment, meta, written
@@ -54,7 +54,7 @@ def test_every_decoded_field_of_a_container_is_told_by_name() -> None:
         env=env,
         requests={"cpu": "200m"},
         limits={"memory": "64Mi", "cpu": "1"},
-        has_readiness_probe=True,
+        readiness_probe=Probe("httpGet", "8080"),
     )
     assert fields(template(changed, sidecar)) == [
         ("containers[web].env[GONE]", "hmac:0000000000000002", ""),

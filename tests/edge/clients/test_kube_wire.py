@@ -38,7 +38,6 @@ def test_a_pod_is_read_with_every_field_that_is_used():
             labels={"app": "web"},
             annotations={"checksum": "x"},
             owner=kube.OwnerRef("ReplicaSet", "web-abc", "u1"),
-            managers=(kube.FieldManager("kubelet", "Update", AT, "status"),),
         ),
         node_name="n1",
         containers=(
@@ -56,7 +55,8 @@ def test_a_pod_is_read_with_every_field_that_is_used():
                 ),
                 requests={"cpu": "100m"},
                 limits={"memory": "128Mi"},
-                has_readiness_probe=True,
+                readiness_probe=kube.Probe("httpGet", "8080", "HTTP", "/ready"),
+                ports=(kube.ContainerPort(8080),),
             ),
         ),
         phase="Running",
@@ -70,6 +70,7 @@ def test_a_pod_is_read_with_every_field_that_is_used():
                 kube.ContainerState(kube.Phase.TERMINATED, "OOMKilled", "", 137, AT, AT),
             ),
         ),
+        spec=kube.PodSpec(volumes=(kube.Volume("v", "emptyDir"),)),
     )
 
 

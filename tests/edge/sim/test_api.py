@@ -53,7 +53,7 @@ def test_a_revoked_token_is_nobodys() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "item", "content_type", "code"),
     [
-        ("GET", "/apis/apps/v1/daemonsets", None, "", 404),
+        ("GET", "/apis/apps/v1/controllerrevisions", None, "", 404),
         ("POST", WEB, LEASE, "", 405),
         ("PUT", DEPLOYMENTS, {}, "", 405),
         ("DELETE", DEPLOYMENTS, None, "", 405),

@@ -86,7 +86,7 @@ def test_selectors_that_are_refused(query: dict[str, str]) -> None:
 
 def test_every_resource_is_found_by_its_paths() -> None:
     for resource in STORED:
-        prefix = f"/apis/{resource.group}/v1" if resource.group else "/api/v1"
+        prefix = f"/apis/{resource.api_version}" if resource.group else "/api/v1"
         inner = "/namespaces/x" if resource.is_namespaced else ""
         place = route(f"{prefix}{inner}/{resource.plural}/one")
         assert place is not None

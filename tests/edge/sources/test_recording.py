@@ -64,7 +64,7 @@ def test_kinds_that_are_not_read_are_counted(tmp_path: Path):
     lines = [
         line({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "s"}}),
         line({"kind": "Event", "apiVersion": "events.k8s.io/v1", "metadata": {"name": "e"}}),
-        line({"kind": "Job", "apiVersion": "batch/v1"}, "SYNCED"),
+        line({"kind": "Gateway", "apiVersion": "gateway.networking.k8s.io/v1"}, "SYNCED"),
         line({"kind": "Pod", "metadata": {"name": "without-version"}}),
     ]
     found, opened = read(folder(tmp_path, *lines))
@@ -72,7 +72,7 @@ def test_kinds_that_are_not_read_are_counted(tmp_path: Path):
     assert opened.report.other_kinds == {
         "v1/Secret": 1,
         "events.k8s.io/v1/Event": 1,
-        "batch/v1/Job": 1,
+        "gateway.networking.k8s.io/v1/Gateway": 1,
     }
 
 
