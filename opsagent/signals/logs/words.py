@@ -45,7 +45,7 @@ _URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]{{0,15}}://(?:{_IN_URL}*{_URL_END})?"
 _PATH = re.compile(rf"(?<![^{_EDGE}])/[^{_EDGE}]+(?:\?(?:{_IN_URL}*{_URL_END})?)?")
 _MAIL = re.compile(rf"(?<![^{_EDGE}])[^{_EDGE}@]+@[^{_EDGE}]+")
 _UNIT = re.compile(  # of systemd: its name varies, its type tells messages apart
-    rf"[^{_EDGE}]+\.(service|scope|slice|mount|socket|timer|target|swap)(?![^{_EDGE}.])"
+    rf"(?<![^{_EDGE}])[^{_EDGE}]+\.(service|scope|slice|mount|socket|timer|target|swap)(?![^{_EDGE}.])"
 )
 _ASSIGNED = re.compile(
     r"(?<=[\w\])])=(?![=>])(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>,;&)\]}]+|(?=[,;)]|$))"
