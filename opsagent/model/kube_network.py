@@ -145,6 +145,6 @@ class NetworkPolicy:
 
     meta: ObjectMeta
     selector: LabelSelector = EVERYTHING
-    types: tuple[str, ...] = ()
+    types: tuple[str, ...] = ("Ingress",)
     ingress: tuple[PolicyRule, ...] = ()
     egress: tuple[PolicyRule, ...] = ()

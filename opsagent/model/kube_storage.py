@@ -35,7 +35,7 @@ class PersistentVolume:
     access_modes: tuple[str, ...] = ()
     capacity: Mapping[str, str] = field(default_factory=dict)
     volume_mode: str = "Filesystem"
-    reclaim_policy: str = ""
+    reclaim_policy: str = "Retain"
     type: str = ""
     node_terms: tuple[NodeTerm, ...] = ()
     claim_namespace: str = ""

@@ -1,6 +1,7 @@
 """What every store promises: the same suite runs on the SQLite file and on the fake in memory."""
 
 import datetime as dt
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Protocol
 import pytest
 import pytest_asyncio
 
+from opsagent.clients.kube_wire import decode_object
 from opsagent.model.alert import Alert, AlertState, Evidence, EvidenceKind, Severity, fingerprint
 from opsagent.model.canonical import canonical, content_id
 from opsagent.model.entity import Entity, Kind
@@ -44,6 +46,7 @@ from opsagent.model.signal import Change, ChangeType, RawRow, RowType
 from opsagent.ports import Batch, Snapshot, Store, Terminal
 from opsagent.store.daemon import SqliteStore
 from opsagent_memory.fact import fact
+from tests.fakes import wire_kinds
 from tests.fakes.store import MemoryStore
 
 T0 = dt.datetime(2026, 1, 5, 3, 4, 5, 678901, tzinfo=dt.UTC)
@@ -226,6 +229,10 @@ OBJECTS: tuple[KubeObject, ...] = (
     ReplicaSet(WHOLE_META, 2, 3, 2, 1, (CONTAINER,), "d" * 64),
     Deployment(WHOLE_META, 2, 3, True, 20, {"app": "cart"}, (CONTAINER,), "d" * 64, 3, 3, 2, 1, 1),
     KubeEvent(WHOLE_META, "Pod", "shop", "a", "u", "Warning", "BackOff", "m", 5, at(1), at(2), "k"),
+    *(
+        decode_object(Kind(each["kind"]), json.dumps(each).encode())
+        for each in wire_kinds.everything()
+    ),
 )
 
 
