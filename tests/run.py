@@ -43,15 +43,18 @@ BROWSER = Suite(
 )
 STORMS = "tests/lab/storms"
 LAB = Suite(
-    "lab: a real API server, node and Prometheus",
-    ("-m", "lab", "-n", "3", "--dist", "loadgroup", f"--ignore={STORMS}"),
+    "lab: a real API server", ("-m", "lab and not node", "-n", "3", f"--ignore={STORMS}"), True
+)
+NODE = Suite(
+    "node: a real kubelet with containers, Prometheus and its neighbours",
+    ("-m", "lab and node", f"--ignore={STORMS}"),
     True,
 )
 STORM = Suite("storms: the watch on a real API server under fire", ("-m", "lab", STORMS), True)
 
 Lane = tuple[Suite, ...]
 STAGES: tuple[tuple[Lane, ...], ...] = (
-    ((FAST,), (LAB,)),
+    ((FAST,), (LAB,), (NODE,)),
     ((CHAOS, BROWSER), (STORM,)),
     ((FIGURES,),),
 )

@@ -1,6 +1,7 @@
 """The lab as pytest sees it: tests marked ``lab`` may ask for ``lab``, ``real_node`` and ``telemetry``.
 
-Workers of one run share one cluster, each in namespaces of its own; what needs the real node or Prometheus stays in one worker.
+Workers of one run share one cluster, each in namespaces of its own. What needs the real node or Prometheus is
+marked ``node`` and does not run in workers: a cluster has one of each.
 
 They run where the environment says ``LAB=1`` or ``CI=true``; there a lab that does not start fails them,
 so that green means something. Elsewhere they are skipped, and the reason is printed.
@@ -25,8 +26,7 @@ from tests.lab.telemetry import Telemetry
 
 # Waiting for real programs takes real time. The start is not counted: it has a limit of its own.
 TEST_SECONDS = 90
-ALONE = "real node"  # a machine holds one, and Prometheus watches it
-ALONE_FIXTURES = frozenset({"real_node", "telemetry"})
+NODE_FIXTURES = frozenset({"real_node", "telemetry"})
 _FRESH = "team-"
 WHY_NOT = "the lab is off: set LAB=1 (or CI=true) to build it from Go modules and run on it"
 
@@ -130,9 +130,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         pytest.exit(f"the lab cannot start: {error}", returncode=1)
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers' scheduler reads the groups
+@pytest.hookimpl(tryfirst=True)  # before the marks choose
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the lab's tests where nobody asked for it; give them time, and an order, where somebody did."""
+    """Skip the lab's tests where nobody asked for it; give them time where somebody did, and mark who needs the node."""
     for item in items:
         if item.get_closest_marker("lab") is None:
             continue
@@ -140,14 +140,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=WHY_NOT))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
-        if is_alone(item):
-            item.add_marker(pytest.mark.xdist_group(ALONE))
-    if is_wanted():
-        items.sort(key=lambda item: not is_alone(item))  # the longest way first
-
-
-def is_alone(item: pytest.Item) -> bool:
-    """Return whether the test stands with others that must not run side by side."""
-    return bool(ALONE_FIXTURES & set(getattr(item, "fixturenames", ()))) or bool(
-        item.get_closest_marker("xdist_group")
-    )
+        if NODE_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.node)

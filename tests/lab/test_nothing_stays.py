@@ -14,13 +14,12 @@ import pytest
 
 from tests.lab.__main__ import main
 from tests.lab.cluster import Cluster, load
-from tests.lab.fixture import ALONE
 from tests.lab.programs import all_pids, family, is_alive, wait_until
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.timeout(300, func_only=True),
-    pytest.mark.xdist_group(ALONE),
+    pytest.mark.node,
 ]
 
 SETTINGS = (
