@@ -142,9 +142,16 @@ class KubeTransport(Protocol):
         ...
 
     def stream(
-        self, path: str, *, query: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        idle_seconds: float | None = None,
     ) -> AbstractAsyncContextManager[tuple[int, AsyncIterator[bytes]]]:
-        """GET and yield (status, chunks as they arrive); for watches and logs."""
+        """GET and yield (status, chunks as they arrive); for watches and logs.
+
+        ``idle_seconds``: of silence after which the connection counts as lost; None for what suits a watch.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -202,6 +209,34 @@ class ClusterReader(Protocol):
     @property
     def malformed_total(self) -> int:
         """Objects that could not be decoded so far."""
+        ...
+
+
+class LogSource(Protocol):
+    """Containers' logs as they are written, each line behind the stamp that its container runtime gave it.
+
+    Raises: Transient, also while chunks are read; at the start also Forbidden, Terminal, and NotFound: no such
+    pod, or its container has no such log.
+    """
+
+    def follow_log(
+        self,
+        pod: Entity,
+        container: str,
+        since: dt.datetime | None = None,
+        *,
+        is_previous: bool = False,
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Yield chunks as they arrive, cut anywhere, until the container ends or the server closes.
+
+        What is rotated away is not there any more, unless it is followed already.
+
+        Args:
+            pod: whose.
+            container: which of its containers.
+            since: lines of that second and later; None means all there are.
+            is_previous: the log of the container's life before this one.
+        """
         ...
 
 

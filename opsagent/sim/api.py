@@ -26,8 +26,8 @@ from opsagent.sim.errors import (
     unauthorized,
     unprocessable,
 )
-from opsagent.sim.kubelet import LogQuery
 from opsagent.sim.listing import list_page
+from opsagent.sim.logs import LogFollow, LogQuery
 from opsagent.sim.ownership import Write
 from opsagent.sim.patching import patched
 from opsagent.sim.requests import WRITES, Request, bad_version
@@ -38,7 +38,8 @@ from opsagent.sim.store import ObjectStore
 from opsagent.sim.values import Obj, encode
 from opsagent.sim.watch import TIMEOUT_SECONDS, Watch, WatchOptions
 
-Answer: TypeAlias = KubeAnswer | Watch
+Stream: TypeAlias = Watch | LogFollow  # what is fed as it comes
+Answer: TypeAlias = KubeAnswer | Stream
 
 VERSION = {"major": "1", "minor": "37", "gitVersion": "v1.37.2+sim", "platform": "sim/none"}
 _OPEN_PATHS = frozenset({"/readyz", "/livez", "/healthz", "/version"})
@@ -89,7 +90,7 @@ class Api:
 
     store: ObjectStore
     access: Access
-    read_log: Callable[[Obj, LogQuery], bytes]
+    follow_log: Callable[[Obj, LogQuery], LogFollow | None]
     audit: list[AuditEntry] = field(default_factory=list)
     refusals: deque[int] = field(default_factory=deque)
 
@@ -145,7 +146,7 @@ class Api:
             case "list":
                 return self._list(request, place)
             case _:
-                return self._get(request, place)
+                return self._get(request, place, write.at)
 
     def _written(
         self, request: Request, place: Route, attempt: Attempt, write: Write
@@ -171,11 +172,16 @@ class Api:
             return _answer(201, self.store.create(LEASES, sent, write))
         return _answer(200, self.store.update(place.resource, sent, write))
 
-    def _get(self, request: Request, place: Route) -> KubeAnswer:
+    def _get(self, request: Request, place: Route, now: dt.datetime) -> Answer:
         item = self.store.get(place.resource, place.namespace, place.name)
-        if place.subresource == "log":
-            return KubeAnswer(200, self.read_log(item, request.log_query()), _TEXT)
-        return _answer(200, item)
+        return self._log(request, item, now) if place.subresource == "log" else _answer(200, item)
+
+    def _log(self, request: Request, pod: Obj, now: dt.datetime) -> Answer:
+        query = request.log_query()
+        follow = self.follow_log(pod, query)
+        if follow is not None and query.is_followed:
+            return follow
+        return KubeAnswer(200, follow.take(now) if follow else b"", _TEXT)
 
     def _list(self, request: Request, place: Route) -> KubeAnswer:
         wanted = selection(place.resource, place.namespace, request.query)

@@ -11,14 +11,16 @@ import datetime as dt
 from collections.abc import Callable
 from weakref import WeakSet
 
+from opsagent.ports import KubeAnswer
 from opsagent.sim.access import Access
-from opsagent.sim.api import Answer, Api
+from opsagent.sim.api import Answer, Api, Stream
 from opsagent.sim.audit import AuditEntry
 from opsagent.sim.deletion import delete_dependents
 from opsagent.sim.deployments import DeploymentController
 from opsagent.sim.events import EventRecorder
 from opsagent.sim.images import ImageRegistry
 from opsagent.sim.kubelet import Kubelets
+from opsagent.sim.logs import ContainerLog
 from opsagent.sim.nodes import NodeHeartbeats
 from opsagent.sim.replicasets import ReplicaSetController
 from opsagent.sim.requests import Request
@@ -27,7 +29,6 @@ from opsagent.sim.scheduler import Scheduler
 from opsagent.sim.store import Entry, ObjectStore
 from opsagent.sim.timers import Timers
 from opsagent.sim.values import Obj, seconds
-from opsagent.sim.watch import Watch
 
 REACTION = seconds(0.05)  # how long a controller takes to act on a change
 
@@ -50,8 +51,8 @@ class Cluster:
         parts = (self.store, self._timers, self._events)
         self._kubelets = Kubelets(*parts, registry)
         self._scheduler = Scheduler(*parts)
-        self._api = Api(self.store, self.access, self._kubelets.read_log)
-        self._watches: WeakSet[Watch] = WeakSet()
+        self._api = Api(self.store, self.access, self._kubelets.follow_log)
+        self._streams: WeakSet[Stream] = WeakSet()
         self._subscribers: dict[int, tuple[Resource | None, Callable[[], None]]] = {}
         self._subscriptions = 0
         self._acts: dict[str, Callable[[str, str, dt.datetime], None]] = {
@@ -86,8 +87,8 @@ class Cluster:
         """Answer one request at ``now``."""
         self.advance(now)
         answer = self._api.handle(request, self.now)
-        if isinstance(answer, Watch):
-            self._watches.add(answer)
+        if not isinstance(answer, KubeAnswer):
+            self._streams.add(answer)
         return answer
 
     @property
@@ -119,10 +120,14 @@ class Cluster:
         self._api.refusals.extend([status] * count)
 
     def cut_watches(self) -> None:
-        """End every open watch without a word."""
-        for watch in self._watches:
-            watch.cut()
+        """End every open watch, and every log that is followed, without a word."""
+        for stream in self._streams:
+            stream.cut()
         self._tell()
+
+    def log(self, namespace: str, pod: str, container: str) -> ContainerLog:
+        """Return what a container that has run prints; write to it, or rotate it."""
+        return self._kubelets.log(self.store.get(PODS, namespace, pod), container)
 
     def compact(self) -> None:
         """Forget history: watches and pages from before now are Gone."""

@@ -8,11 +8,11 @@ Source: kubelet's MaxContainerBackOff and image back-off; the state names are th
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from opsagent.sim.events import Report
 from opsagent.sim.images import HEALTHY, ImageBehaviour
+from opsagent.sim.logs import ContainerLog
 from opsagent.sim.quantities import parse_quantity
 from opsagent.sim.values import Obj, seconds, stamp, uid_of
 
@@ -34,14 +34,6 @@ class Step(StrEnum):
     RUNNING = "running"
     EXITED = "exited"
     CRASH_BACKOFF = "crash_backoff"
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line of output."""
-
-    at: dt.datetime
-    text: str
 
 
 def _longer(delay_seconds: float) -> float:
@@ -70,8 +62,9 @@ class ContainerRun:
         self.last_state: Obj = {}
         self.is_ready = False
         self.restarts = 0
-        self.log: tuple[LogLine, ...] | None = None
-        self.previous_log: tuple[LogLine, ...] | None = None
+        self.log: ContainerLog | None = None
+        self._earlier_log: ContainerLog | None = None
+        self._printed = 0
         self.next_due: dt.datetime | None = None
         self._pod = pod
         self._spec = spec
@@ -91,6 +84,11 @@ class ContainerRun:
     def has_started(self) -> bool:
         """Whether it has run at least once."""
         return self._started_at is not None
+
+    @property
+    def previous_log(self) -> ContainerLog | None:
+        """The log of the run that ``last_state`` tells of, None if it tells of none."""
+        return self.log if self._step is Step.CRASH_BACKOFF else self._earlier_log
 
     @property
     def container_id(self) -> str:
@@ -162,8 +160,8 @@ class ContainerRun:
     def _start(self, now: dt.datetime) -> list[tuple[str, str, str]]:
         behaviour = self._find_image(self.image)
         self._behaviour = behaviour if behaviour is not None else self._behaviour
-        self.previous_log = self.log
-        self.log = tuple(LogLine(now, text) for text in self._behaviour.log_lines)
+        self._earlier_log, self.log, self._printed = self.log, ContainerLog(), 0
+        self.log.write(now, *(text.encode() for text in self._behaviour.log_lines))
         self.state = {"running": {"startedAt": stamp(now)}}
         self._started_at, self._exits_at = now, None
         if self._behaviour.exit_code is not None or self._exceeds_limit():
@@ -186,7 +184,25 @@ class ContainerRun:
             ready_at = now + seconds(self._behaviour.ready_after_seconds)
             self._ready_at = max(ready_at, self._probe_at)
 
+    def _next_print_at(self) -> dt.datetime | None:
+        prints = self._behaviour.prints
+        if self._printed == len(prints) or self._started_at is None:
+            return None
+        return self._started_at + seconds(prints[self._printed][0])
+
+    def _print(self, now: dt.datetime) -> None:
+        while (at := self._next_print_at()) is not None and at <= now:
+            assert self.log is not None
+            self.log.write(at, self._behaviour.prints[self._printed][1].encode())
+            self._printed += 1
+
+    def stop(self) -> None:
+        """End what it prints: it is asked to end, or gone."""
+        if self.log is not None:
+            self.log.end()
+
     def _run_on(self, now: dt.datetime) -> list[tuple[str, str, str]]:
+        self._print(now)
         if self._exits_at is not None and now >= self._exits_at:
             return self._exit(now)
         if self._ready_at is not None and now >= self._ready_at:
@@ -200,7 +216,7 @@ class ContainerRun:
         return found
 
     def _await_next(self) -> None:
-        planned = (self._exits_at, self._ready_at, self._probe_at)
+        planned = (self._exits_at, self._ready_at, self._probe_at, self._next_print_at())
         self.next_due = min((at for at in planned if at is not None), default=None)
 
     def _exit(self, now: dt.datetime) -> list[tuple[str, str, str]]:
@@ -221,6 +237,7 @@ class ContainerRun:
             }
         }
         self.is_ready = False
+        self.stop()
         if now - started_at >= FORGIVEN_AFTER:
             self._crash_delay = 0.0
         self._retry_at = now + seconds(self._crash_delay)

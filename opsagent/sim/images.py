@@ -18,7 +18,7 @@ class ImageBehaviour:
     ``memory_bytes`` is what it needs: above the container's limit it is killed, also after
     ``exits_after_seconds``. ``cpu_cores`` is what it needs; a limit below holds it back.
     ``ready_after_seconds`` None: its readiness probe never succeeds.
-    ``log_lines`` are printed at each start.
+    ``log_lines`` are printed at each start, ``prints`` so many seconds after it, in order.
     """
 
     is_pullable: bool = True
@@ -29,6 +29,7 @@ class ImageBehaviour:
     cpu_cores: float = 0.05
     ready_after_seconds: float | None = 1.0
     log_lines: tuple[str, ...] = ()
+    prints: tuple[tuple[float, str], ...] = ()
 
 
 HEALTHY = ImageBehaviour(log_lines=("listening on :8080",))

@@ -9,16 +9,17 @@ eviction, init containers, liveness probes, volumes.
 import datetime as dt
 from dataclasses import dataclass, field
 
-from opsagent.sim.container import ContainerRun, LogLine
+from opsagent.sim.container import ContainerRun
 from opsagent.sim.errors import bad_request
 from opsagent.sim.events import EventRecorder, Report, Reporter
 from opsagent.sim.images import ImageRegistry
+from opsagent.sim.logs import ContainerLog, LogFollow, LogQuery
 from opsagent.sim.ownership import Write
 from opsagent.sim.podstatus import pod_status
 from opsagent.sim.resources import PODS
 from opsagent.sim.store import ObjectStore
 from opsagent.sim.timers import Timers
-from opsagent.sim.values import Obj, micro_stamp, seconds
+from opsagent.sim.values import Obj, seconds
 
 MANAGER = "kubelet"
 STOPS_AFTER = seconds(1)  # how long a container takes to end when asked to
@@ -31,17 +32,6 @@ class _PodRun:
     containers: tuple[ContainerRun, ...]
     pod_ip: str
     gone_at: dt.datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LogQuery:
-    """What of a container's log is wanted; empty ``container`` means the only one."""
-
-    container: str = ""
-    is_previous: bool = False
-    tail_lines: int | None = None
-    has_timestamps: bool = False
-    limit_bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -79,7 +69,9 @@ class Kubelets:
 
     def forget(self, uid: str) -> None:
         """Drop what is known of a pod that is gone."""
-        self._runs.pop(uid, None)
+        run = self._runs.pop(uid, None)
+        for container in run.containers if run else ():
+            container.stop()
 
     def _admit(self, pod: Obj) -> _PodRun:
         meta, node = pod["metadata"], pod["spec"]["nodeName"]
@@ -123,8 +115,8 @@ class Kubelets:
         status = pod_status(pod, run.containers, addresses, now)
         self.store.update(PODS, pod | {"status": status}, Write(MANAGER, now, "status"))
 
-    def read_log(self, pod: Obj, query: LogQuery) -> bytes:
-        """Return the wanted part of a container's log, empty for a pod that no node has.
+    def follow_log(self, pod: Obj, query: LogQuery) -> LogFollow | None:
+        """Return a reader of a container's log, None for a pod that no node has.
 
         Raises:
             StatusError: 400, no such container, or it has no such log.
@@ -136,14 +128,26 @@ class Kubelets:
         name, pod_name = query.container or names[0], pod["metadata"]["name"]
         if name not in names:
             raise bad_request(f"container {name} is not valid for pod {pod_name}")
+        container = self._container(pod, name)
+        if container is None:
+            return None
+        log = container.previous_log if query.is_previous else container.log
+        if log is None:
+            raise bad_request(_excuse(container, pod_name, is_previous=query.is_previous))
+        return LogFollow(log, query)
+
+    def log(self, pod: Obj, name: str) -> ContainerLog:
+        """Return what a container that has run prints, for tests that put words into its mouth."""
+        container = self._container(pod, name)
+        assert container is not None
+        assert container.log is not None, f"{name} has not run yet"
+        return container.log
+
+    def _container(self, pod: Obj, name: str) -> ContainerRun | None:
         run = self._runs.get(pod["metadata"]["uid"])
         if run is None:
-            return b""
-        container = next(item for item in run.containers if item.name == name)
-        lines = container.previous_log if query.is_previous else container.log
-        if lines is None:
-            raise bad_request(_excuse(container, pod_name, is_previous=query.is_previous))
-        return _printed(lines, query)
+            return None
+        return next(item for item in run.containers if item.name == name)
 
 
 def _excuse(container: ContainerRun, pod_name: str, *, is_previous: bool) -> str:
@@ -154,14 +158,3 @@ def _excuse(container: ContainerRun, pod_name: str, *, is_previous: bool) -> str
     reason = container.state.get("waiting", {}).get("reason", "ContainerCreating")
     waits = "trying and failing to pull image" if "Image" in reason else reason
     return f'container "{container.name}" in pod "{pod_name}" is waiting to start: {waits}'
-
-
-def _printed(lines: tuple[LogLine, ...], query: LogQuery) -> bytes:
-    wanted = lines
-    if query.tail_lines is not None:
-        wanted = lines[max(0, len(lines) - query.tail_lines) :]
-    texts = [
-        f"{micro_stamp(line.at)} {line.text}\n" if query.has_timestamps else f"{line.text}\n"
-        for line in wanted
-    ]
-    return "".join(texts).encode()[: query.limit_bytes]

@@ -1,11 +1,13 @@
 """One request to the API, and what it says about itself."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from opsagent.sim.errors import StatusError, bad_request, invalid
-from opsagent.sim.kubelet import LogQuery
+from opsagent.sim.logs import LogQuery
 from opsagent.sim.resources import Route
+from opsagent.sim.values import parse_stamp
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 WRITES = frozenset(_VERBS.values())
@@ -46,6 +48,23 @@ class Request:
             raise bad_request(f"invalid value for {name}: {text!r}")
         return int(text)
 
+    def instant(self, name: str) -> dt.datetime | None:
+        """Return a parameter that is an instant, None if it is absent.
+
+        Raises:
+            StatusError: 400, it is none, or has no zone.
+        """
+        text = self.query.get(name, "")
+        if not text:
+            return None
+        try:
+            at = parse_stamp(text)
+        except ValueError as error:
+            raise bad_request(f"invalid value for {name}: {text!r}") from error
+        if at.tzinfo is None:
+            raise bad_request(f"invalid value for {name}: {text!r}")
+        return at
+
     def verb(self, place: Route) -> str:
         """Return the verb in RBAC's words."""
         if self.method in _VERBS:
@@ -70,13 +89,13 @@ class Request:
         """Read the parameters of a log request.
 
         Raises:
-            StatusError: 400, an unreadable number, or ``follow``, which is not served.
+            StatusError: 400, an unreadable number or time.
         """
-        if self.query.get("follow") == "true":
-            raise bad_request("following a log is not supported")
         return LogQuery(
             container=self.query.get("container", ""),
             is_previous=self.query.get("previous") == "true",
+            is_followed=self.query.get("follow") == "true",
+            since=self.instant("sinceTime"),
             tail_lines=self.number("tailLines"),
             has_timestamps=self.query.get("timestamps") == "true",
             limit_bytes=self.number("limitBytes"),

@@ -1,6 +1,6 @@
 """The HTTP face: the same cluster behind bearer tokens on a loopback port, and kubeconfigs for it.
 
-Watches are chunked streams of JSON lines. Plain HTTP: it listens on loopback only.
+Watches are chunked streams of JSON lines, logs that are followed of text. Plain HTTP: it listens on loopback only.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ from starlette.routing import Route as HttpRoute
 
 from opsagent.ports import Clock, KubeAnswer
 from opsagent.runtime.serving import serve
+from opsagent.sim.api import Stream
 from opsagent.sim.cluster import Cluster
 from opsagent.sim.requests import Request
-from opsagent.sim.transport import Alarm, drive, watch_chunks
+from opsagent.sim.transport import Alarm, drive, stream_chunks
 from opsagent.sim.watch import Watch
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -45,10 +46,10 @@ async def _read(http: HttpRequest) -> Request:
 def app(cluster: Cluster, clock: Clock) -> Starlette:
     """Return the ASGI application of ``cluster``."""
 
-    async def chunks(watch: Watch) -> AsyncIterator[bytes]:
-        alarm = Alarm(cluster, watch.wanted.resource)
+    async def chunks(stream: Stream) -> AsyncIterator[bytes]:
+        alarm = Alarm(cluster, stream)
         try:
-            async for chunk in watch_chunks(watch, alarm, clock):
+            async for chunk in stream_chunks(stream, alarm, clock):
                 yield chunk
         finally:
             alarm.close()
@@ -59,7 +60,8 @@ def app(cluster: Cluster, clock: Clock) -> Starlette:
         found = cluster.handle(await _read(http), clock.now())
         if isinstance(found, KubeAnswer):
             return Response(found.body, found.status, dict(found.headers))
-        return StreamingResponse(chunks(found), media_type="application/json")
+        media_type = "application/json" if isinstance(found, Watch) else "text/plain"
+        return StreamingResponse(chunks(found), media_type=media_type)
 
     return Starlette(routes=[HttpRoute("/{path:path}", answer, methods=_METHODS)])
 

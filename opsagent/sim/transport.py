@@ -9,18 +9,24 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from opsagent.ports import Clock, KubeAnswer
+from opsagent.sim.api import Stream
 from opsagent.sim.cluster import Cluster
 from opsagent.sim.requests import Request
-from opsagent.sim.resources import Resource
 from opsagent.sim.watch import Watch
 
 
 class Alarm:
-    """Wakes one waiter when the cluster changes."""
+    """Wakes one waiter when the cluster changes; with a ``stream``, when that may have something to say."""
 
-    def __init__(self, cluster: Cluster, resource: Resource | None = None) -> None:
+    def __init__(self, cluster: Cluster, stream: Stream | None = None) -> None:
         self._event = asyncio.Event()
-        self._unsubscribe = cluster.subscribe(self._event.set, resource)
+        match stream:
+            case None:
+                self._unsubscribe = cluster.subscribe(self._event.set)
+            case Watch():
+                self._unsubscribe = cluster.subscribe(self._event.set, stream.wanted.resource)
+            case _:
+                self._unsubscribe = stream.subscribe(self._event.set)
 
     def ring(self) -> None:
         """Wake the waiter now."""
@@ -50,15 +56,16 @@ async def drive(cluster: Cluster, clock: Clock) -> None:
         alarm.close()
 
 
-async def watch_chunks(watch: Watch, alarm: Alarm, clock: Clock) -> AsyncIterator[bytes]:
-    """Yield what an open watch has to say, as it comes, until it is over."""
+async def stream_chunks(stream: Stream, alarm: Alarm, clock: Clock) -> AsyncIterator[bytes]:
+    """Yield what an open watch or log has to say, as it comes, until it is over."""
     while True:
-        chunk = watch.take(clock.now())
+        chunk = stream.take(clock.now())
         if chunk:
             yield chunk
-        if watch.is_over:
+        if stream.is_over:
             return
-        await alarm.wait((watch.next_due() - clock.now()).total_seconds())
+        due = stream.next_due()
+        await alarm.wait(None if due is None else (due - clock.now()).total_seconds())
 
 
 async def _once(chunk: bytes) -> AsyncIterator[bytes]:
@@ -76,7 +83,7 @@ class SimTransport:
         self._token = token
         self._clock = clock
         self._user_agent = user_agent
-        self._open: set[tuple[Watch, Alarm]] = set()
+        self._open: set[tuple[Stream, Alarm]] = set()
 
     async def request(
         self,
@@ -87,7 +94,7 @@ class SimTransport:
         body: bytes | None = None,
         content_type: str = "application/json",
     ) -> KubeAnswer:
-        """Send one request and read the whole answer; of a watch, everything until its end."""
+        """Send one request and read the whole answer; of what is fed as it comes, everything until its end."""
         await self._delay()
         sent = Request(
             method,
@@ -106,7 +113,11 @@ class SimTransport:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, *, query: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        idle_seconds: float | None = None,  # noqa: ARG002 - no connection is ever lost here
     ) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
         """GET and yield (status, chunks as they come). Leaving the block ends the watch."""
         await self._delay()
@@ -121,9 +132,9 @@ class SimTransport:
             yield 200, chunks
 
     async def aclose(self) -> None:
-        """End all open watches."""
-        for watch, alarm in self._open:
-            watch.cut()
+        """End all open streams."""
+        for stream, alarm in list(self._open):
+            stream.cut()
             alarm.ring()
 
     async def _delay(self) -> None:
@@ -131,12 +142,12 @@ class SimTransport:
             await asyncio.sleep(self._cluster.answer_delay_seconds)
 
     @asynccontextmanager
-    async def _chunks(self, watch: Watch) -> AsyncIterator[AsyncIterator[bytes]]:
-        alarm = Alarm(self._cluster, watch.wanted.resource)
-        self._open.add((watch, alarm))
-        chunks = watch_chunks(watch, alarm, self._clock)
+    async def _chunks(self, stream: Stream) -> AsyncIterator[AsyncIterator[bytes]]:
+        alarm = Alarm(self._cluster, stream)
+        self._open.add((stream, alarm))
+        chunks = stream_chunks(stream, alarm, self._clock)
         try:
             yield chunks
         finally:
-            self._open.discard((watch, alarm))
+            self._open.discard((stream, alarm))
             alarm.close()

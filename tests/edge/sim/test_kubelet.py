@@ -174,7 +174,8 @@ def test_logs_that_are_not_there() -> None:
     assert refusal["message"].endswith("waiting to start: trying and failing to pull image")
     assert log(hand, pod, container="other")[0] == 400
     assert log(hand, pod, tailLines="all")[0] == 400
-    assert log(hand, pod, follow="true")[0] == 400
+    assert log(hand, pod, sinceTime="yesterday")[0] == 400
+    assert log(hand, pod, sinceTime="2026-01-05T00:00:00")[0] == 400
 
 
 def test_a_pod_without_a_node_has_an_empty_log() -> None:
