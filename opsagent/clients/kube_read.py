@@ -113,7 +113,7 @@ class KubeReader:
             "timeoutSeconds": str(WATCH_SECONDS),
         }
         async with self._transport.stream(path, query=query) as (status, chunks):
-            await _check_stream(status, chunks, f"watch {path}")
+            await check_stream(status, chunks, f"watch {path}")
             framing = LineFraming(EVENT_BYTES_MAX)
             async for chunk in chunks:
                 dropped_before = framing.dropped_total
@@ -165,7 +165,7 @@ class KubeReader:
         async with self._transport.stream(path, query=query) as (status, chunks):
             if status == 400:  # noqa: PLR2004 - HTTP: waiting to start, or no previous container
                 raise NotFound(f"{pod} has no such log of container {container[:80]!r}")
-            await _check_stream(status, chunks, f"log {path}")
+            await check_stream(status, chunks, f"log {path}")
             content = await _read_up_to(chunks, LOG_BYTES_MAX)
         return self._log_records(pod, container, content)
 
@@ -198,7 +198,8 @@ def parse_stamp(stamp: bytes) -> dt.datetime | None:
         return None
 
 
-async def _check_stream(status: int, chunks: AsyncIterator[bytes], subject: str) -> None:
+async def check_stream(status: int, chunks: AsyncIterator[bytes], subject: str) -> None:
+    """Raise what a stream's ``status`` means, unless it is 200: see ``kube_status``."""
     if status != 200:  # noqa: PLR2004 - HTTP
         body = await _read_up_to(chunks, FAILURE_BYTES_MAX)
         raise_for_status(KubeAnswer(status, body), subject)

@@ -104,23 +104,33 @@ class ApiTransport:
         return KubeAnswer(response.status, answer, headers)
 
     def stream(
-        self, path: str, *, query: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        idle_seconds: float | None = None,
     ) -> AbstractAsyncContextManager[tuple[int, AsyncIterator[bytes]]]:
         """GET and yield (status, chunks as they arrive). Leaving the block closes the connection.
 
         Raises (also while chunks are read):
-            Transient: connection trouble, or 90 s of silence.
+            Transient: connection trouble, or ``idle_seconds`` of silence, 90 if there are none given.
         """
-        return self._stream(path, query)
+        timeout = self._stream_timeout
+        if idle_seconds is not None:
+            timeout = aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds
+            )
+        return self._stream(path, query, timeout)
 
     @asynccontextmanager
     async def _stream(
-        self, path: str, query: Mapping[str, str] | None
+        self,
+        path: str,
+        query: Mapping[str, str] | None,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, handed through
     ) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
         with self._trouble_is_transient():
-            response = await self._send(
-                "GET", path, query, None, "application/json", self._stream_timeout
-            )
+            response = await self._send("GET", path, query, None, "application/json", timeout)
         try:
             yield response.status, self._chunks(response.content)
         finally:
@@ -207,7 +217,9 @@ async def connect(
     from kubernetes.aio.client.configuration import Configuration  # noqa: PLC0415 - see above
     from kubernetes.aio.config.config_exception import ConfigException  # noqa: PLC0415 - see above
 
-    configuration = Configuration(host="")
+    # No bound of the pool's own: each followed log holds a connection, and what is above its default of
+    # 100 would wait in silence, watches and Lease with it. Who opens connections bounds them.
+    configuration = Configuration(host="", connection_pool_maxsize=0)
     # A file in the middle of its rotation is readable a moment later.
     errors = (ConfigException, Terminal)
     if kubeconfig is None:

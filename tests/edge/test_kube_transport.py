@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -178,6 +179,38 @@ async def test_a_silent_server_is_transient_after_the_time_limit(
             async with quick.stream("/watch"):
                 pass
         await transport.aclose()
+
+
+async def test_a_stream_may_be_given_its_own_time_of_silence(tmp_path: Path):
+    is_read = asyncio.Event()
+
+    async def late(_: Request) -> Reply:
+        return Reply(chunks=(b"first", b"second"), hold=is_read)
+
+    async with serve(late) as server:
+        transport = await connect(kubeconfig(tmp_path, server.url))
+        async with transport.stream("/log", idle_seconds=0.05) as (_, chunks):
+            assert await anext(chunks) == b"first"
+            with pytest.raises(Transient, match="Timeout"):
+                await anext(chunks)
+        await transport.aclose()
+
+
+async def test_many_open_streams_leave_room_for_a_request(tmp_path: Path):
+    is_read = asyncio.Event()
+
+    async def hold(request: Request) -> Reply:
+        is_log = request.target == "/log"
+        return Reply(chunks=(b"a", b"b"), hold=is_read if is_log else None)
+
+    async with serve(hold) as server, AsyncExitStack() as stack:
+        transport = await connect(kubeconfig(tmp_path, server.url))
+        stack.push_async_callback(transport.aclose)
+        async with asyncio.timeout(10):
+            for _ in range(120):  # the pool of the official client holds 100
+                await stack.enter_async_context(transport.stream("/log"))
+            assert (await transport.request("GET", "/api")).status == 200
+        is_read.set()
 
 
 async def test_an_answer_without_end_is_cut_off(tmp_path: Path):

@@ -32,6 +32,7 @@ class ScriptedTransport:
         self._answers = list(answers)
         self.asked: list[Asked] = []
         self.closed_streams = 0
+        self.idle_seconds: float | None = None
 
     def _next(self) -> KubeAnswer | Stream:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -54,8 +55,13 @@ class ScriptedTransport:
         return answer
 
     def stream(
-        self, path: str, *, query: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        idle_seconds: float | None = None,
     ) -> AbstractAsyncContextManager[tuple[int, AsyncIterator[bytes]]]:
+        self.idle_seconds = idle_seconds
         self.asked.append(Asked("GET", path, query or {}, None))
         return self._stream()
 
