@@ -34,7 +34,7 @@ COVERAGE = ("--cov", "--cov-report=json:.coverage.json", "--cov-report=term")
 
 FAST = Suite(
     "fast: core, contracts, edge, scenarios, architecture",
-    ("-m", CORE_ALONE, "-n", "3", *COVERAGE),
+    ("-m", CORE_ALONE, "-n", "3", "--dist", "worksteal", *COVERAGE),
 )
 FIGURES = Suite("figures: promises in seconds, measured alone", ("-m", "figures"))
 CHAOS = Suite("chaos: kill -9 over HTTP", ("-m", "chaos", "-n", "4"))
@@ -43,7 +43,9 @@ BROWSER = Suite(
 )
 STORMS = "tests/lab/storms"
 LAB = Suite(
-    "lab: a real API server", ("-m", "lab and not node", "-n", "3", f"--ignore={STORMS}"), True
+    "lab: a real API server",
+    ("-m", "lab and not node", "-n", "3", "--dist", "worksteal", f"--ignore={STORMS}"),
+    True,
 )
 NODE = Suite(
     "node: a real kubelet with containers, Prometheus and its neighbours",
