@@ -28,6 +28,7 @@ from opsagent.model.plan import (
     PlanState,
     Proposal,
 )
+from opsagent.model.series import Selection, SeriesBlock
 from opsagent.model.signal import Change, LogRecord, RawRow, RowType
 from opsagent.model.transcript import Entry, Prompt, ToolResult, ToolSpec, Turn
 from opsagent.model.workload import Workload
@@ -236,6 +237,32 @@ class LogSource(Protocol):
             container: which of its containers.
             since: lines of that second and later; None means all there are.
             is_previous: the log of the container's life before this one.
+        """
+        ...
+
+
+class SeriesSource(Protocol):
+    """Named sets of series, each as a whole, for those who follow them. A partial answer is marked.
+
+    Raises (all methods): Transient, also for a partial answer that shows nothing; Terminal if the source will
+    never answer this: too much of it, no access, not what we take it for.
+    """
+
+    async def samples(
+        self, selection: Selection, *, start: dt.datetime, end: dt.datetime
+    ) -> SeriesBlock:
+        """Return every sample from ``start`` to ``end``, both included, as it was scraped, with the marks of series that ended.
+
+        Raises NotFound: this source has no samples to give, ask for a range.
+        """
+        ...
+
+    async def range(
+        self, selection: Selection, *, start: dt.datetime, end: dt.datetime, step: dt.timedelta
+    ) -> SeriesBlock:
+        """Return what is seen each ``step`` from ``start`` to ``end``, all three taken to the second, at most 11,000 times.
+
+        A sample is seen for five minutes, unless its series ended; there are no marks.
         """
         ...
 
