@@ -15,7 +15,7 @@ Public surface::
 Without a loop: ``cluster.handle(Request(...), now)``, ``cluster.advance(now)``, ``cluster.next_due()``.
 
 The core (everything but ``transport`` and ``server``) waits for nothing, reads no clock and draws
-no lots. It is as wide as opsagent needs: no discovery, no server-side apply, no quota, no network.
+no lots. It is as wide as opsagent needs: no discovery, no quota, no network.
 Symptoms are never written: they follow from specs, images and time.
 """
 

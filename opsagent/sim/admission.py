@@ -5,8 +5,17 @@ Pure functions; the store gives uid and resource version. Dry run stops right af
 
 from opsagent.sim.defaults import fill_defaults, validate
 from opsagent.sim.errors import conflict, invalid
-from opsagent.sim.ownership import Write, managed_fields
-from opsagent.sim.resources import DEPLOYMENTS, EVENTS, LEASES, NAMESPACES, NODES, PODS, Resource
+from opsagent.sim.ownership import Write, entry_of, managed_fields
+from opsagent.sim.resources import (
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    EVENTS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    Resource,
+)
 from opsagent.sim.values import Obj, copy_of, stamp
 
 _CLIENT_META = ("name", "namespace", "generateName", "labels", "annotations", "ownerReferences")
@@ -23,6 +32,9 @@ def _first_status(resource: Resource, item: Obj) -> None:
         item["status"] = {"phase": "Pending", "qosClass": _qos_class(item)}
     elif resource is NAMESPACES:
         item["status"] = {"phase": "Active"}
+    elif resource is DISRUPTION_BUDGETS:
+        counts = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+        item["status"] = dict.fromkeys(counts, 0)
     elif "status" in resource.subresources and resource is not NODES:
         item["status"] = {}
 
@@ -80,17 +92,25 @@ def prepare_update(resource: Resource, old: Obj, sent: Obj, write: Write) -> Obj
         raise conflict(resource, was["name"])
     if meta.get("uid", was["uid"]) != was["uid"]:
         raise conflict(resource, was["name"])
-    if write.subresource:
-        new = old | {write.subresource: copy_of(sent.get(write.subresource, {}))}
+    if write.subresource == "status":
+        new = old | {"status": copy_of(sent.get("status", {}))}
     else:
         new = _updated_main(resource, old, copy_of(sent))
-    if new == old:
+    if new == old and not _claims_more(old, write):
         return old
     new["metadata"] = dict(new["metadata"])
     if _starts_generation(resource, old, new):
         new["metadata"]["generation"] = was.get("generation", 0) + 1
     new["metadata"]["managedFields"] = managed_fields(old, new, write)
     return new
+
+
+def _claims_more(old: Obj, write: Write) -> bool:
+    """Say whether an apply names other fields than its manager did before."""
+    if write.applied is None:
+        return False
+    entry = entry_of(old, write)
+    return entry is None or entry["fieldsV1"] != write.applied
 
 
 def _updated_main(resource: Resource, old: Obj, new: Obj) -> Obj:

@@ -8,11 +8,12 @@ import datetime as dt
 import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from opsagent.ports import Identity, KubeAnswer
 from opsagent.sim.access import Access, Attempt, attempt_of, forbidden, forbidden_path
+from opsagent.sim.applying import applied, configuration, named_fields
 from opsagent.sim.audit import AuditEntry
 from opsagent.sim.deletion import delete
 from opsagent.sim.errors import (
@@ -26,12 +27,14 @@ from opsagent.sim.errors import (
     unauthorized,
     unprocessable,
 )
+from opsagent.sim.eviction import evict
 from opsagent.sim.listing import list_page
 from opsagent.sim.logs import LogFollow, LogQuery
 from opsagent.sim.ownership import Write
 from opsagent.sim.patching import patched
 from opsagent.sim.requests import WRITES, Request, bad_version
 from opsagent.sim.resources import LEASES, NAMESPACES, PODS, REVIEWS, Route, route
+from opsagent.sim.scaling import scale_of, scaled
 from opsagent.sim.selection import selection
 from opsagent.sim.shape import misshapen
 from opsagent.sim.store import ObjectStore
@@ -43,6 +46,7 @@ Answer: TypeAlias = KubeAnswer | Stream
 
 VERSION = {"major": "1", "minor": "37", "gitVersion": "v1.37.2+sim", "platform": "sim/none"}
 _OPEN_PATHS = frozenset({"/readyz", "/livez", "/healthz", "/version"})
+_EVICTED = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 _JSON = {"content-type": "application/json"}
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 
@@ -52,7 +56,8 @@ def _answer(status: int, item: Obj) -> KubeAnswer:
 
 
 def _refusal(error: StatusError) -> KubeAnswer:
-    headers = _JSON | ({"retry-after": "1"} if error.code in {429, 504} else {})
+    seconds = error.details.get("retryAfterSeconds")
+    headers = _JSON | ({"retry-after": str(seconds)} if seconds else {})
     return KubeAnswer(error.code, encode(error.status()), headers)
 
 
@@ -120,7 +125,8 @@ class Api:
         if self.refusals:
             code = self.refusals.popleft()
             reason = {401: "Unauthorized", 429: "TooManyRequests"}.get(code, "InternalError")
-            raise StatusError(code, reason, "refused on purpose by the simulation")
+            details = {"retryAfterSeconds": 1} if reason == "TooManyRequests" else {}
+            raise StatusError(code, reason, "refused on purpose by the simulation", details)
         if identity is None:
             raise unauthorized()
         if place is None:
@@ -155,11 +161,19 @@ class Api:
             case "create" if not place.name:
                 sent = _placed(_body(request), place)
                 return _answer(201, self.store.create(place.resource, sent, write))
+            case "create" if place.subresource == "eviction":
+                pod = self.store.get(PODS, place.namespace, place.name)
+                evict(self.store, pod, _body(request), write)
+                return _answer(201, _EVICTED)
+            case "update" | "patch" if place.subresource == "scale":
+                return self._scale(request, place, write)
             case "update" if place.name:
                 return self._update(_placed(_body(request), place), place, write)
             case "patch" if place.name:
-                return self._patch(request, place, write)
-            case "delete" if place.name:
+                request.check_patch_options()
+                carry_out = self._apply if request.is_apply else self._patch
+                return carry_out(request, place, write)
+            case "delete" if place.name and not place.subresource:
                 return self._delete(request, place, write)
             case _:
                 raise method_not_allowed()
@@ -174,7 +188,15 @@ class Api:
 
     def _get(self, request: Request, place: Route, now: dt.datetime) -> Answer:
         item = self.store.get(place.resource, place.namespace, place.name)
-        return self._log(request, item, now) if place.subresource == "log" else _answer(200, item)
+        match place.subresource:
+            case "log":
+                return self._log(request, item, now)
+            case "scale":
+                return _answer(200, scale_of(item))
+            case "eviction":
+                raise method_not_allowed()
+            case _:
+                return _answer(200, item)
 
     def _log(self, request: Request, pod: Obj, now: dt.datetime) -> Answer:
         query = request.log_query()
@@ -211,6 +233,26 @@ class Api:
             causes = [("metadata.uid", "Invalid value: field is immutable")]
             raise invalid(place.resource, place.name, causes)
         return _answer(200, self.store.update(place.resource, _placed(new, place), write))
+
+    def _apply(self, request: Request, place: Route, write: Write) -> KubeAnswer:
+        """Create or change an object by server-side apply."""
+        sent = _placed(configuration(request.body), place)
+        write = replace(write, applied=named_fields(sent))
+        old = self.store.find(place.resource, place.namespace, place.name)
+        if old is None:
+            return _answer(201, self.store.create(place.resource, sent, write))
+        new = applied(old, sent, write, is_forced=request.is_forced)
+        return _answer(200, self.store.update(place.resource, new, write))
+
+    def _scale(self, request: Request, place: Route, write: Write) -> KubeAnswer:
+        """Change the replicas alone; a Scale without a version is written over any."""
+        old = self.store.get(place.resource, place.namespace, place.name)
+        if request.method == "PATCH":
+            sent = patched(scale_of(old), request.body, request.content_type)
+        else:
+            sent = _body(request)
+        new = self.store.update(place.resource, scaled(old, sent), write)
+        return _answer(200, scale_of(new))
 
     def _delete(self, request: Request, place: Route, write: Write) -> KubeAnswer:
         item = self.store.get(place.resource, place.namespace, place.name)

@@ -15,6 +15,7 @@ from opsagent.ports import KubeAnswer
 from opsagent.sim.access import Access
 from opsagent.sim.api import Answer, Api, Stream
 from opsagent.sim.audit import AuditEntry
+from opsagent.sim.budgets import DisruptionController
 from opsagent.sim.deletion import delete_dependents
 from opsagent.sim.deployments import DeploymentController
 from opsagent.sim.events import EventRecorder
@@ -24,7 +25,15 @@ from opsagent.sim.logs import ContainerLog
 from opsagent.sim.nodes import NodeHeartbeats
 from opsagent.sim.replicasets import ReplicaSetController
 from opsagent.sim.requests import Request
-from opsagent.sim.resources import DEPLOYMENTS, LEASES, NODES, PODS, REPLICA_SETS, Resource
+from opsagent.sim.resources import (
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    LEASES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    Resource,
+)
 from opsagent.sim.scheduler import Scheduler
 from opsagent.sim.store import Entry, ObjectStore
 from opsagent.sim.timers import Timers
@@ -58,6 +67,7 @@ class Cluster:
         self._acts: dict[str, Callable[[str, str, dt.datetime], None]] = {
             "deployment": DeploymentController(*parts).reconcile,
             "replicaset": ReplicaSetController(*parts).reconcile,
+            "budget": DisruptionController(self.store).reconcile,
             "schedule": self._scheduler.schedule,
             "reschedule": self._reschedule,
             "kubelet": self._kubelets.sync,
@@ -145,6 +155,7 @@ class Cluster:
         """Make due what a change concerns."""
         react = {
             DEPLOYMENTS.plural: self._on_deployment,
+            DISRUPTION_BUDGETS.plural: self._on_budget,
             REPLICA_SETS.plural: self._on_replica_set,
             PODS.plural: self._on_pod,
             NODES.plural: self._on_node,
@@ -166,14 +177,25 @@ class Cluster:
         for owner in item["metadata"].get("ownerReferences", ()):
             self._timers.sooner((act, item["metadata"]["namespace"], owner["name"]), due)
 
+    def _on_budget(self, entry: Entry, due: dt.datetime) -> None:
+        self._wake("budget", entry.item, due)
+
+    def _on_budgeted(self, entry: Entry, due: dt.datetime) -> None:
+        """Let all budgets around a pod, or around what asks for pods, be counted again."""
+        for budget in self.store.objects(DISRUPTION_BUDGETS, entry.item["metadata"]["namespace"]):
+            self._wake("budget", budget, due)
+
     def _on_deployment(self, entry: Entry, due: dt.datetime) -> None:
         self._wake("deployment", entry.item, due)
+        self._on_budgeted(entry, due)
 
     def _on_replica_set(self, entry: Entry, due: dt.datetime) -> None:
         self._wake("replicaset", entry.item, due)
         self._wake_owner("deployment", entry.item, due)
+        self._on_budgeted(entry, due)
 
     def _on_pod(self, entry: Entry, due: dt.datetime) -> None:
+        self._on_budgeted(entry, due)
         self._wake_owner("replicaset", entry.item, due)
         if entry.type == "DELETED":
             self._kubelets.forget(entry.item["metadata"]["uid"])

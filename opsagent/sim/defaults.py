@@ -4,11 +4,19 @@ Refuses what a real server refuses of these: no container, no image, a negative 
 that does not fit the template, a quantity that is none. Fields that it does not know pass unchecked.
 """
 
+import re
 from typing import TypeAlias
 
 from opsagent.sim.errors import invalid
 from opsagent.sim.quantities import parse_quantity
-from opsagent.sim.resources import DEPLOYMENTS, LEASES, PODS, REPLICA_SETS, Resource
+from opsagent.sim.resources import (
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    LEASES,
+    PODS,
+    REPLICA_SETS,
+    Resource,
+)
 from opsagent.sim.values import Obj
 
 # Source: the API reference of apps/v1 Deployment and v1 Pod
@@ -124,6 +132,21 @@ def _check_lease(item: Obj, old: Obj | None, causes: _Causes) -> None:
         causes.append(("spec.leaseDurationSeconds", message))
 
 
+def _check_budget(spec: Obj, causes: _Causes) -> None:
+    bounds = [field for field in ("minAvailable", "maxUnavailable") if field in spec]
+    if len(bounds) > 1:
+        message = f"Invalid value: {spec}: minAvailable and maxUnavailable cannot be both set"
+        causes.append(("spec", message))
+    for field in bounds:
+        if isinstance(spec[field], int):
+            _count(spec, field, causes)
+        elif not re.fullmatch(r"[0-9]+%", str(spec[field])):
+            message = f'Invalid value: "{spec[field]}": a valid percent string must be numeric'
+            causes.append((f"spec.{field}", message))
+    if "matchExpressions" in spec.get("selector", {}):
+        causes.append(("spec.selector.matchExpressions", "Unsupported value"))
+
+
 def validate(resource: Resource, item: Obj, old: Obj | None) -> None:
     """Check ``item``, with its defaults filled in, against the rules; ``old`` is None on create.
 
@@ -135,6 +158,8 @@ def validate(resource: Resource, item: Obj, old: Obj | None) -> None:
         _check_workload(item["spec"], old, causes)
     if resource is PODS:
         _check_pod_spec(item["spec"], "spec", causes)
+    if resource is DISRUPTION_BUDGETS:
+        _check_budget(item.get("spec", {}), causes)
     if resource is LEASES:
         _check_lease(item, old, causes)
     if causes:

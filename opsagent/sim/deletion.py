@@ -2,15 +2,7 @@
 
 import datetime as dt
 
-from opsagent.sim.resources import (
-    DEPLOYMENTS,
-    EVENTS,
-    LEASES,
-    NAMESPACES,
-    PODS,
-    REPLICA_SETS,
-    Resource,
-)
+from opsagent.sim.resources import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, STORED, Resource
 from opsagent.sim.store import ObjectStore
 from opsagent.sim.values import Obj
 
@@ -42,6 +34,6 @@ def delete_dependents(store: ObjectStore, resource: Resource, uid: str, now: dt.
 
 
 def _empty(store: ObjectStore, namespace: str, now: dt.datetime) -> None:
-    for resource in (DEPLOYMENTS, REPLICA_SETS, PODS, LEASES, EVENTS):
+    for resource in STORED:
         for item in store.objects(resource, namespace):
             store.remove(resource, item, now)

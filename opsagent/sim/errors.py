@@ -24,9 +24,10 @@ class StatusError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code,
         }
+        if self.reason:
+            found["reason"] = self.reason
         if self.details:
             found["details"] = self.details
         return found
@@ -93,6 +94,41 @@ def unprocessable(message: str) -> StatusError:
 def bad_request(message: str) -> StatusError:
     """400: the request makes no sense."""
     return StatusError(400, "BadRequest", message)
+
+
+def too_many_disruptions(cause: str, retry_after_seconds: int = 0) -> StatusError:
+    """429: a disruption budget does not allow an eviction now."""
+    details: Obj = {"causes": [{"reason": "DisruptionBudget", "message": cause}]}
+    if retry_after_seconds:
+        details["retryAfterSeconds"] = retry_after_seconds
+    message = "Cannot evict pod as it would violate the pod's disruption budget."
+    return StatusError(429, "TooManyRequests", message, details)
+
+
+def apply_conflict(conflicts: Sequence[tuple[str, str]]) -> StatusError:
+    """409: an apply wants fields otherwise than their owners; ``conflicts`` are (path, owner) pairs."""
+    if len(conflicts) == 1:
+        ((path, owner),) = conflicts
+        shown = f"1 conflict: conflict with {owner}: {path}"
+    else:
+        lines = []
+        for name in sorted({owner for _, owner in conflicts}):
+            lines.append(f"conflicts with {name}:")
+            lines += [f"- {path}" for path, owner in conflicts if owner == name]
+        shown = f"{len(conflicts)} conflicts: " + "\n".join(lines)
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {owner}", "field": path}
+        for path, owner in conflicts
+    ]
+    return StatusError(409, "Conflict", f"Apply failed with {shown}", {"causes": causes})
+
+
+def bad_patch_option(field: str, reason: str, message: str) -> StatusError:
+    """422: an option of a patch is missing or not allowed."""
+    cause = {"reason": reason, "message": message, "field": field}
+    details = {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": [cause]}
+    shown = f'PatchOptions.meta.k8s.io "" is invalid: {field}: {message}'
+    return StatusError(422, "Invalid", shown, details)
 
 
 def unauthorized() -> StatusError:

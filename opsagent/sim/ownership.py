@@ -3,7 +3,8 @@
 Theory. A write is compared with what was stored. Every leaf that it changed goes to the writer's
 entry (manager, operation, subresource) and leaves all others; leaves that are no longer in the
 object leave all entries. Lists of things with a key are granular (``k:{"name":"web"}``), other
-lists are one leaf. Source: FieldsV1 of structured-merge-diff, without the set types.
+lists are one leaf. An apply is different in one way: its entry is what it names, changed or not.
+Source: FieldsV1 of structured-merge-diff, without the set types.
 """
 
 import datetime as dt
@@ -14,6 +15,8 @@ from typing import Any
 from opsagent.sim.values import Obj, stamp
 
 _KEYS = ("name", "type", "uid")  # what lists of the served kinds are keyed by
+_ATOMIC = frozenset({"f:selector", "f:nodeSelector"})  # maps that are owned as a whole
+_ITSELF: Obj = {".": {}}  # that an item is in its list at all
 _SERVER_OWNED = frozenset(
     {"name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp",
      "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"}
@@ -22,63 +25,91 @@ _SERVER_OWNED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Who writes, when, to which part of an object, and whether only to see what would happen."""
+    """Who writes, when, to which part of an object, and whether only to see what would happen.
+
+    ``applied`` holds the fields that a server-side apply names, None for every other write.
+    """
 
     manager: str
     at: dt.datetime
     subresource: str = ""
     is_dry_run: bool = False
+    applied: Obj | None = None
+
+    @property
+    def operation(self) -> str:
+        """As managedFields call it."""
+        return "Update" if self.applied is None else "Apply"
+
+    def has_made(self, entry: Obj) -> bool:
+        """Return whether ``entry`` of managedFields is the writer's own."""
+        writer = (self.manager, self.operation, self.subresource)
+        return (entry["manager"], entry["operation"], entry.get("subresource", "")) == writer
 
 
-def _compact(key: Obj) -> str:
-    return json.dumps(key, separators=(",", ":"))
+def list_key(items: list[Any]) -> str:
+    """Return the field that tells ``items`` apart, empty if there is none: they are one leaf then."""
+    if not items or not all(isinstance(item, dict) for item in items):
+        return ""
+    return next((key for key in _KEYS if all(key in item for item in items)), "")
+
+
+def item_name(key: str, item: Obj) -> str:
+    """Return what FieldsV1 calls an item of a list with ``key``."""
+    return f"k:{json.dumps({key: item[key]}, separators=(',', ':'))}"
+
+
+def is_atomic(name: str) -> bool:
+    """Return whether a field, as FieldsV1 calls it, is a leaf whatever it holds."""
+    return name in _ATOMIC
 
 
 def _members(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
     """Return the granular members of ``value`` by their FieldsV1 name, None if it is a leaf."""
     if isinstance(value, dict):
         return {f"f:{key}": item for key, item in value.items()} or None
-    if not isinstance(value, list) or not value or not all(isinstance(i, dict) for i in value):
-        return None
-    for key in _KEYS:
-        if all(key in item for item in value):
-            return {f"k:{_compact({key: item[key]})}": item for item in value}
+    if isinstance(value, list) and (key := list_key(value)):
+        return {item_name(key, item): item for item in value}
     return None
 
 
-def _all(value: Any) -> Obj:  # noqa: ANN401 - any JSON value
-    members = _members(value)
-    return {name: _all(item) for name, item in members.items()} if members else {}
+def _all(name: str, value: Any) -> Obj:  # noqa: ANN401 - any JSON value
+    """Return every field in ``value``, which is the member ``name`` of something."""
+    members = (None if is_atomic(name) else _members(value)) or {}
+    found = {inner: _all(inner, item) for inner, item in members.items()}
+    return _ITSELF | found if name.startswith("k:") else found
 
 
-def _changed(old: Any, new: Any) -> Obj | None:  # noqa: ANN401 - any JSON value
+def _changed(name: str, old: Any, new: Any) -> Obj | None:  # noqa: ANN401 - any JSON value
     """Return the fields of ``new`` that differ from ``old``; None if none, {} for a leaf."""
     if old == new:
         return None
     before, after = _members(old), _members(new)
-    if before is None or after is None:
-        return _all(new)
+    if before is None or after is None or is_atomic(name):
+        return _all(name, new)
     found = {}
-    for name, item in after.items():
-        inner = _changed(before[name], item) if name in before else _all(item)
+    for key, item in after.items():
+        inner = _changed(key, before[key], item) if key in before else _all(key, item)
         if inner is not None:
-            found[name] = inner
+            found[key] = inner
     return found or None
 
 
-def _union(one: Obj, other: Obj) -> Obj:
+def union(one: Obj, other: Obj) -> Obj:
+    """Return the fields that are in one of both."""
     found = dict(one)
     for name, inner in other.items():
-        found[name] = _union(found[name], inner) if name in found else inner
+        found[name] = union(found[name], inner) if name in found else inner
     return found
 
 
-def _without(fields: Obj, taken: Obj) -> Obj:
+def without(fields: Obj, taken: Obj) -> Obj:
+    """Return those of ``fields`` that are not in ``taken``."""
     found = {}
     for name, inner in fields.items():
         if name not in taken:
             found[name] = inner
-        elif taken[name] and (rest := _without(inner, taken[name])):
+        elif taken[name] and (rest := without(inner, taken[name])):
             found[name] = rest
     return found
 
@@ -97,39 +128,55 @@ def _owned_part(item: Obj) -> Obj:
     return part
 
 
-def _owns_all(entry: Obj, present: Obj, write: Write) -> bool:
-    writer = (entry["manager"], entry.get("subresource", ""))
-    is_writer = writer == (write.manager, write.subresource)
-    bare = {
-        "f:metadata": {},
-        **entry["fieldsV1"],
-    }  # an object without labels has nothing there to own
-    return is_writer and bare == present
+def fields_of(item: Obj) -> Obj:
+    """Return all fields of ``item`` that a manager can own."""
+    return _all("", _owned_part(item))
+
+
+def changed_fields(old: Obj, new: Obj) -> Obj:
+    """Return the fields of ``new`` that ``old`` lacks or has otherwise."""
+    return _changed("", _owned_part(old), _owned_part(new)) or {}
+
+
+def _owns_all(entry: Obj, present: Obj) -> bool:
+    # An object without labels has nothing to own in its metadata.
+    return {"f:metadata": {}, **entry["fieldsV1"]} == present
+
+
+def entry_of(item: Obj, write: Write) -> Obj | None:
+    """Return the writer's own entry in ``item``, None if there is none."""
+    return next(filter(write.has_made, item["metadata"].get("managedFields", ())), None)
+
+
+def _new_entry(write: Write, api_version: str, fields: Obj) -> Obj:
+    """Return an entry; that of a scale has no time, in life, too."""
+    entry: Obj = {
+        "manager": write.manager,
+        "operation": write.operation,
+        "apiVersion": api_version,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fields,
+    }
+    if write.subresource:
+        entry["subresource"] = write.subresource
+    return entry if write.subresource == "scale" else entry | {"time": stamp(write.at)}
 
 
 def managed_fields(old: Obj | None, new: Obj, write: Write) -> list[Obj]:
     """Return the managedFields of ``new`` after ``write`` turned ``old`` into it."""
-    after = _owned_part(new)
     entries = list(old["metadata"].get("managedFields", ())) if old else []
-    present = _all(after)
-    if len(entries) == 1 and _owns_all(entries[0], present, write):
+    present = fields_of(new)
+    if len(entries) == 1 and write.has_made(entries[0]) and _owns_all(entries[0], present):
         return [entries[0] | {"time": stamp(write.at)}]  # a Lease's holder, all day
-    taken = _changed(_owned_part(old) if old else {"metadata": {}}, after)
-    mine: Obj | None = None
+    taken = changed_fields(old or {}, new)
+    mine: Obj = {}
     kept = []
     for entry in entries:
-        if (entry["manager"], entry.get("subresource", "")) == (write.manager, write.subresource):
+        if write.has_made(entry):
             mine = _within(entry["fieldsV1"], present)
-        elif fields := _within(_without(entry["fieldsV1"], taken or {}), present):
+        elif fields := _within(without(entry["fieldsV1"], taken), present):
             kept.append(entry | {"fieldsV1": fields})
-    entry = {
-        "manager": write.manager,
-        "operation": "Update",
-        "apiVersion": new["apiVersion"],
-        "time": stamp(write.at),
-        "fieldsType": "FieldsV1",
-        "fieldsV1": _union(mine or {}, taken or {}),
-    }
-    if write.subresource:
-        entry["subresource"] = write.subresource
-    return sorted([*kept, entry], key=lambda item: (item["time"], item["manager"]))
+    fields = union(mine, taken) if write.applied is None else write.applied
+    entry = _new_entry(write, new["apiVersion"], fields)
+    order = ("operation", "time", "manager")
+    return sorted([*kept, entry], key=lambda item: [item.get(key, "") for key in order])

@@ -32,6 +32,11 @@ def _ready_since(pod: Obj) -> dt.datetime | None:
     return parse_stamp(ready["lastTransitionTime"])
 
 
+def is_ready(pod: Obj) -> bool:
+    """Return whether the pod's condition Ready is True."""
+    return _ready_since(pod) is not None
+
+
 def _is_available(pod: Obj, patience: dt.timedelta, now: dt.datetime) -> bool:
     since = _ready_since(pod)
     return since is not None and since + patience <= now
@@ -47,7 +52,7 @@ def _keep_rank(pod: Obj) -> tuple[bool, bool, bool, int, float, str]:
     return (
         bool(pod["spec"].get("nodeName")),
         pod["status"].get("phase") == "Running",
-        _ready_since(pod) is not None,
+        is_ready(pod),
         -sum(item["restartCount"] for item in statuses),
         -born.timestamp(),
         pod["metadata"]["name"],
@@ -101,7 +106,7 @@ class ReplicaSetController:
         meta = item["metadata"]
         pods = [p for p in self._store.owned_by(PODS, meta["uid"]) if is_active(p)]
         patience = seconds(item["spec"].get("minReadySeconds", 0))
-        ready = [pod for pod in pods if _ready_since(pod) is not None]
+        ready = [pod for pod in pods if is_ready(pod)]
         available = [pod for pod in ready if _is_available(pod, patience, now)]
         counts = {
             "fullyLabeledReplicas": len(pods),

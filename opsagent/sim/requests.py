@@ -4,7 +4,8 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from opsagent.sim.errors import StatusError, bad_request, invalid
+from opsagent.sim.applying import APPLY_PATCH
+from opsagent.sim.errors import StatusError, bad_patch_option, bad_request, invalid
 from opsagent.sim.logs import LogQuery
 from opsagent.sim.resources import Route
 from opsagent.sim.values import parse_stamp
@@ -85,6 +86,29 @@ class Request:
             raise invalid(place.resource, place.name, causes)
         return bool(mode)
 
+    @property
+    def is_apply(self) -> bool:
+        """Whether it is a server-side apply."""
+        return self.method == "PATCH" and self.content_type.partition(";")[0] == APPLY_PATCH
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether an apply is to take over what others own."""
+        return self.query.get("force") in {"true", "1"}
+
+    def check_patch_options(self) -> None:
+        """Check what goes with a patch of its kind.
+
+        Raises:
+            StatusError: 422, an apply by nobody, or force without an apply.
+        """
+        if self.is_apply and not self.query.get("fieldManager"):
+            message = "Required value: is required for apply patch"
+            raise bad_patch_option("fieldManager", "FieldValueRequired", message)
+        if self.is_forced and not self.is_apply:
+            message = "Forbidden: may not be specified for non-apply patch"
+            raise bad_patch_option("force", "FieldValueForbidden", message)
+
     def log_query(self) -> LogQuery:
         """Read the parameters of a log request.
 
@@ -106,4 +130,4 @@ def bad_version(asked: int, current: int) -> StatusError:
     """504 for a version that is not there yet."""
     message = f"Timeout: Too large resource version: {asked}, current: {current}"
     causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
-    return StatusError(504, "Timeout", message, {"causes": causes})
+    return StatusError(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})

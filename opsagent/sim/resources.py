@@ -31,10 +31,13 @@ class Resource:
 STATUS = frozenset({"status"})
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", is_namespaced=False, subresources=STATUS)
 NODES = Resource("", "v1", "nodes", "Node", is_namespaced=False, subresources=STATUS)
-PODS = Resource("", "v1", "pods", "Pod", subresources=STATUS | {"log"})
+PODS = Resource("", "v1", "pods", "Pod", subresources=STATUS | {"log", "eviction"})
 EVENTS = Resource("", "v1", "events", "Event")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet", subresources=STATUS)
-DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", subresources=STATUS)
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", subresources=STATUS | {"scale"})
+DISRUPTION_BUDGETS = Resource(
+    "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", subresources=STATUS
+)
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 TOKEN_REVIEWS = Resource(
     "authentication.k8s.io", "v1", "tokenreviews", "TokenReview", is_namespaced=False
@@ -64,7 +67,6 @@ PASSIVE = (
         "HorizontalPodAutoscaler",
         subresources=STATUS,
     ),
-    Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", subresources=STATUS),
     Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", subresources=STATUS),
     Resource(
         "", "v1", "persistentvolumes", "PersistentVolume", is_namespaced=False, subresources=STATUS
@@ -93,7 +95,17 @@ PASSIVE = (
         is_namespaced=False,
     ),
 )
-STORED = (NAMESPACES, NODES, PODS, EVENTS, REPLICA_SETS, DEPLOYMENTS, LEASES, *PASSIVE)
+_ACTIVE = (
+    NAMESPACES,
+    NODES,
+    PODS,
+    EVENTS,
+    REPLICA_SETS,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    LEASES,
+)
+STORED = (*_ACTIVE, *PASSIVE)
 REVIEWS = (TOKEN_REVIEWS, ACCESS_REVIEWS, SELF_ACCESS_REVIEWS)
 _BY_PLACE = {(item.group, item.version, item.plural): item for item in STORED + REVIEWS}
 

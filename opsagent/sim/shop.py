@@ -6,7 +6,7 @@ from opsagent.sim.access import ANY, Rule
 from opsagent.sim.cluster import Cluster
 from opsagent.sim.images import ImageRegistry
 from opsagent.sim.ownership import Write
-from opsagent.sim.resources import DEPLOYMENTS, NAMESPACES, NODES, PASSIVE
+from opsagent.sim.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, NAMESPACES, NODES, PASSIVE
 from opsagent.sim.values import Obj
 
 OPSAGENT = "system:serviceaccount:opsagent:opsagent"
@@ -20,7 +20,7 @@ AGE = dt.timedelta(hours=1)
 _READ = frozenset({"get", "list", "watch"})
 _CORE_KINDS = frozenset({"namespaces", "nodes", "pods", "pods/log", "events"})
 _APPS = frozenset({"deployments.apps", "replicasets.apps"})
-_PASSIVE = frozenset(resource.qualified for resource in PASSIVE)
+_OTHERS = frozenset(resource.qualified for resource in (DISRUPTION_BUDGETS, *PASSIVE))
 _IN_SHOP = frozenset({SHOP})
 
 RULES = (
@@ -30,7 +30,7 @@ RULES = (
         frozenset({"create"}),
         frozenset({"selfsubjectaccessreviews.authorization.k8s.io"}),
     ),
-    Rule(frozenset({OPSAGENT, ALICE, BOB}), _READ, _CORE_KINDS | _APPS | _PASSIVE),
+    Rule(frozenset({OPSAGENT, ALICE, BOB}), _READ, _CORE_KINDS | _APPS | _OTHERS),
     Rule(
         frozenset({OPSAGENT}),
         frozenset({"get", "create", "update", "patch"}),

@@ -140,7 +140,7 @@ class ObjectStore:
         meta = new["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         owned = self._owned[resource.plural]
-        if old is not None and (owner := _controller_of(old)):
+        if old is not None and (owner := controller_of(old)):
             owned[owner].discard(key)
             if not owned[owner]:
                 del owned[owner]
@@ -148,7 +148,7 @@ class ObjectStore:
             del self._items[resource.plural][key]
         else:
             self._items[resource.plural][key] = new
-            if owner := _controller_of(new):
+            if owner := controller_of(new):
                 owned[owner].add(key)
         entry = Entry(self.version, type_, resource, new, old)
         self._history.append(entry)
@@ -190,7 +190,7 @@ class ObjectStore:
         return [items[key] for key in sorted(items)]
 
 
-def _controller_of(item: Obj) -> str:
+def controller_of(item: Obj) -> str:
     """Return the uid of the controlling owner, empty if there is none."""
     for owner in item["metadata"].get("ownerReferences", ()):
         if owner.get("controller"):

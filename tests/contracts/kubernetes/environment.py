@@ -22,6 +22,7 @@ from opsagent.sim.server import serving, write_kubeconfig
 from tests.fakes import virtual_time
 from tests.fakes.scaled_time import ScaledLoop
 from tests.fakes.virtual_time import EPOCH, LoopClock
+from tests.lab.storms import etcd
 
 SPEED = 20.0
 NAMESPACE = "team-1"
@@ -67,6 +68,11 @@ class Api:
         language = "json-patch" if isinstance(patch, list) else "strategic-merge-patch"
         return await self.send("PATCH", path, patch, f"application/{language}+json", **query)
 
+    async def apply(self, path: str, item: object, manager: str, **query: str) -> tuple[int, Any]:
+        """Apply ``item`` server-side, as ``manager``."""
+        language = "application/apply-patch+yaml"
+        return await self.send("PATCH", path, item, language, fieldManager=manager, **query)
+
     async def watched(self, path: str, seconds: int, **query: str) -> list[Any]:
         """Return all events of a watch that the server ends after ``seconds``."""
         asked = {"watch": "true", "timeoutSeconds": str(seconds), **query}
@@ -81,7 +87,8 @@ class World:
     """What a check may use. ``reader`` may read everywhere and write nothing but its Lease.
 
     ``patience_seconds`` bounds every wait; ``deadline_seconds`` is what rollouts are given here.
-    ``alice_token``: may approve in ``shop``; ``bob_token``: may not. ``compact`` drops the history.
+    ``alice_token``: may approve in ``shop``; ``bob_token``: may not. ``compact`` drops the history; of
+    most kinds a real API server remembers its own part of it all the same, but not of Events.
     """
 
     admin: Api
@@ -91,7 +98,7 @@ class World:
     bob_token: str
     patience_seconds: float
     deadline_seconds: int
-    compact: Callable[[], None] | None = None
+    compact: Callable[[], object]
 
     def path(self, plural: str, name: str = "") -> str:
         """Return the path of a collection, or of an object in it, in the check's namespace."""
@@ -99,6 +106,7 @@ class World:
             "deployments": "apis/apps/v1",
             "replicasets": "apis/apps/v1",
             "leases": "apis/coordination.k8s.io/v1",
+            "poddisruptionbudgets": "apis/policy/v1",
         }.get(plural, "api/v1")
         return f"/{group}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
@@ -187,6 +195,7 @@ def _run_lab(check: Check, request: pytest.FixtureRequest) -> None:
             bob_token=lab.bob_token,
             patience_seconds=45,
             deadline_seconds=10,
+            compact=lambda: etcd.compact(etcd.url_of(lab.cluster)),
         )
         try:
             await check(world)

@@ -40,6 +40,33 @@ def deployment(world: World, image: str = "shop/web:v1") -> dict[str, Any]:
     }
 
 
+def manifest(**spec: object) -> dict[str, Any]:
+    """Return what a manager applies who wants of the Deployment ``web`` nothing but ``spec``."""
+    head = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
+    return head | {"spec": spec}
+
+
+def budget(name: str = "web", **bound: object) -> dict[str, Any]:
+    """Return a budget for the pods of the Deployment ``web``."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, **bound},
+    }
+
+
+def event(world: World, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name},
+        "involvedObject": {"kind": "Pod", "namespace": world.namespace, "name": "web-1"},
+        "reason": "Probe",
+        "type": "Normal",
+    }
+
+
 def condition(item: Any, type_: str) -> dict[str, Any]:
     """Return the condition of ``type_``, {} if there is none."""
     conditions = item.get("status", {}).get("conditions", [])

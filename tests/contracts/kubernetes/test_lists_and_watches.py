@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.contracts.kubernetes.environment import World, everywhere, simulated
-from tests.contracts.kubernetes.shapes import lease
+from tests.contracts.kubernetes.shapes import event, lease
 
 
 def told(events: list[Any]) -> list[tuple[str, str]]:
@@ -116,31 +116,32 @@ async def test_bookmarks_come_every_minute_when_asked_for(world: World) -> None:
     assert await world.admin.watched(world.path("leases"), 10, resourceVersion=version) == []
 
 
-@simulated
+@everywhere
 async def test_a_watch_from_before_the_history_is_gone(world: World) -> None:
-    listed = await world.admin.get(world.path("leases"))
-    await world.admin.create(world.path("leases"), lease("a"))
-    assert world.compact is not None
+    """Events, for a real API server has no memory of its own for them. Of Pods: tests/lab/storms."""
+    listed = await world.admin.get(world.path("events"))
+    for name in "ab":  # the state after the listed one is the first that a watch would tell
+        await world.admin.create(world.path("events"), event(world, name))
     world.compact()
     version = listed["metadata"]["resourceVersion"]
-    (event,) = await world.admin.watched(world.path("leases"), 5, resourceVersion=version)
-    assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
-    assert event["object"]["reason"] == "Expired"
-    fresh = await world.admin.get(world.path("leases"))
+    (told_last,) = await world.admin.watched(world.path("events"), 5, resourceVersion=version)
+    assert (told_last["type"], told_last["object"]["code"]) == ("ERROR", 410)
+    assert told_last["object"]["reason"] == "Expired"
+    fresh = await world.admin.get(world.path("events"))
     version = fresh["metadata"]["resourceVersion"]
-    assert await world.admin.watched(world.path("leases"), 1, resourceVersion=version) == []
+    assert await world.admin.watched(world.path("events"), 1, resourceVersion=version) == []
 
 
-@simulated
+@everywhere
 async def test_a_page_from_before_the_history_is_gone(world: World) -> None:
     for name in "abc":
-        await world.admin.create(world.path("leases"), lease(name))
-    page = await world.admin.get(world.path("leases"), limit="2")
-    await world.admin.create(world.path("leases"), lease("d"))
-    assert world.compact is not None
+        await world.admin.create(world.path("events"), event(world, name))
+    page = await world.admin.get(world.path("events"), limit="2")
+    await world.admin.create(world.path("events"), event(world, "d"))
     world.compact()
     token = page["metadata"]["continue"]
     status, refusal = await world.admin.send(
-        "GET", world.path("leases"), limit="2", **{"continue": token}
+        "GET", world.path("events"), limit="2", **{"continue": token}
     )
     assert (status, refusal["reason"]) == (410, "Expired")
+    assert refusal["message"].startswith("The provided continue parameter is too old")

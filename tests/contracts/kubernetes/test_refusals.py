@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.contracts.kubernetes.environment import World, everywhere
-from tests.contracts.kubernetes.shapes import deployment, lease
+from tests.contracts.kubernetes.shapes import deployment, lease, manifest
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
@@ -100,6 +101,30 @@ async def test_patches_are_refused_before_anything_is_written(world: World) -> N
     )
     now = await world.admin.get(world.path("deployments", "web"))
     assert now["spec"] == web["spec"]
+
+
+@everywhere
+async def test_applies_are_refused(world: World) -> None:
+    """Whose field it is comes before whether the value is possible; force is for applies alone."""
+    await world.admin.create(world.path("deployments"), deployment(world))
+
+    def apply(status: int, reason: str, change: Any, **query: str) -> Case:
+        return patch(status, reason, change, APPLY_PATCH, **{"fieldManager": "alice"} | query)
+
+    owned = manifest() | {"metadata": {"name": "web", "managedFields": [{"manager": "bob"}]}}
+    await refused(
+        world,
+        [
+            apply(422, "Invalid", manifest(), fieldManager=""),
+            apply(409, "Conflict", manifest(replicas=-1)),
+            apply(422, "Invalid", manifest(replicas=-1), force="true"),
+            apply(400, "BadRequest", manifest() | {"metadata": {"name": "another"}}),
+            apply(400, "BadRequest", {"metadata": {"name": "web"}}),
+            apply(400, "BadRequest", owned),
+            apply(400, "BadRequest", "no object"),
+            patch(422, "Invalid", {"spec": {"replicas": 1}}, force="true"),
+        ],
+    )
 
 
 @everywhere

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.contracts.kubernetes.environment import World, everywhere
-from tests.contracts.kubernetes.shapes import deployment, lease
+from tests.contracts.kubernetes.shapes import deployment, lease, manifest
 
 SELF_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -100,6 +100,9 @@ async def test_a_reader_may_read_and_not_write(world: World) -> None:
         await world.reader.patch(path, {"spec": {"replicas": 1}}),
         await world.reader.send("DELETE", path),
         await world.reader.send("POST", world.path("leases"), lease("a")),
+        await world.reader.apply(path, manifest(replicas=1), "reader"),
+        await world.reader.send("PUT", path + "/scale", {"spec": {"replicas": 1}}),
+        await world.reader.send("POST", world.path("pods", "web-1") + "/eviction", {}),
     ):
         assert (status, refusal["kind"], refusal["reason"]) == (403, "Status", "Forbidden")
 
