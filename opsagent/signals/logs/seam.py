@@ -1,0 +1,261 @@
+"""One log over many connections: what comes again at a seam is recognised, line by line, and left out.
+
+Theory of operation. A connection breaks anywhere, and the next one can only be asked for whole seconds. So it
+is asked for the second before that of the newest line (the two streams of a container are stamped apart,
+and a line may be written behind a slightly younger one), and what comes again is told by its stamp and its
+text: of each line of these two seconds a key is kept, and on the next connection each key leaves out one line,
+so that equal lines of one nanosecond are counted and not confused. Lines that were skipped for their number
+have no keys: all up to the last one's stamp count as dealt with.
+
+A line is judged when it has ended, or by its first ``HEAD_BYTES``: no more of it is held, and ``framing`` keeps
+no more of it either. A line that is unfinished when its connection breaks is forgotten, because it comes
+again whole.
+
+A connection that shows none of the lines that are expected is *torn*: it shows another file, since the log
+was rotated or the container started anew. Nothing of it is taken then; the owner looks for the rest in the
+previous log and resumes with ``is_other_file``. If that did not show one either (``is_joined``), lines are
+missing.
+
+Bounds: ``HEAD_BYTES`` and ``KEYS_MAX`` keys of 8 bytes a second. It is exact as long as no more lines than that
+bear one second; beyond, as long as stamps never go back. If a node's clock is put back by more than
+``_SETBACK_SECONDS``, lines may come twice, rather than not at all until it has caught up.
+
+Each line must begin with a stamp; one without is the server's word, not the container's: counted, not taken.
+"""
+
+import datetime as dt
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from opsagent.signals.logs.framing import LINE_BYTES_MAX
+
+HEAD_BYTES = LINE_BYTES_MAX + 64  # with the longest stamp
+KEYS_MAX = 65_536  # of one second: 512 KiB
+OVERLAP = dt.timedelta(seconds=1)
+_SETBACK_SECONDS = 10  # a stamp so far behind means that the node's clock was put back
+_DAY_AND_TIME = 19  # characters of a stamp down to its second
+_STAMP_MAX = 36  # 2026-01-05T00:00:00.123456789+01:00 and a blank
+
+_Stamp: TypeAlias = tuple[int, bytes]  # second since 1970, nine digits of its fraction
+_NEVER: _Stamp = (0, b"")
+
+
+class _Fate(Enum):
+    """What becomes of the line that has not ended yet."""
+
+    OPEN = "open"  # not judged: it is held
+    TAKEN = "taken"  # its head went on, the rest follows as it comes
+    LEFT_OUT = "left_out"
+
+
+@dataclass(slots=True)
+class SeamCounters:
+    """What happened to lines. ``repeated_lines`` came again and were left out."""
+
+    repeated_lines: int = 0
+    skipped_lines: int = 0
+    unstamped_lines: int = 0
+
+
+class Seam:
+    """The new lines of one log, whatever comes again. One owner.
+
+    Args:
+        since: what is older is not asked for; None means the log's beginning.
+    """
+
+    def __init__(self, since: dt.datetime | None = None) -> None:
+        self._first = since
+        self.counters = SeamCounters()
+        self.is_torn = False
+        self.is_joined = True
+        self._may_tear = False
+        self._newest = 0  # second of the newest line
+        self._now = array("q")  # keys of that second
+        self._before = array("q")  # keys of the second before
+        self._expected: Counter[int] = Counter()  # keys of lines that will come again
+        self._is_expecting = False
+        self._dealt_with = _NEVER  # every line up to it was taken or skipped
+        self._held = b""
+        self._fate = _Fate.OPEN
+        self._read, self._zone, self._second = b"none", b"", 0  # the stamp that was read last
+
+    @property
+    def since(self) -> dt.datetime | None:
+        """From when on the next connection is to show the log, None for its beginning."""
+        if not self._newest:
+            return self._first
+        at = dt.datetime.fromtimestamp(self._newest, dt.UTC) - OVERLAP
+        return at if self._first is None else max(at, self._first)
+
+    def resume(self, *, is_other_file: bool = False) -> bytes:
+        """Begin with another connection, to ``since``; return what ends the line that was on its way.
+
+        Args:
+            is_other_file: it need not show lines that are known.
+        """
+        ending = b"\n" if self._fate is _Fate.TAKEN else b""
+        self._held, self._fate = b"", _Fate.OPEN
+        self._expected.update(self._before)
+        self._expected.update(self._now)
+        self._now, self._before = array("q"), array("q")
+        self.is_joined = not self._newest
+        self._is_expecting = not self.is_joined
+        self._may_tear = not is_other_file
+        self.is_torn = False
+        return ending
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what is new in ``chunk``: whole lines, and long ones as they come."""
+        *ended, rest = chunk.split(b"\n")
+        new = bytearray()
+        for piece in ended:
+            if self._fate is _Fate.OPEN:
+                line = self._held + piece if self._held else piece
+                if self._is_new(line):
+                    new += line
+                    new += b"\n"
+            elif self._fate is _Fate.TAKEN:
+                new += piece
+                new += b"\n"
+            self._held, self._fate = b"", _Fate.OPEN
+        new += self._begun(rest)
+        return bytes(new)
+
+    def skip(self, chunk: bytes) -> bytes:
+        """Leave out the lines in ``chunk``, unread but counted; return what ends the line that was on its way."""
+        ending = b""
+        if self._fate is not _Fate.OPEN:
+            ending = b"\n" if self._fate is _Fate.TAKEN else b""
+            self._fate = _Fate.LEFT_OUT
+            _, newline, chunk = chunk.partition(b"\n")
+            if not newline:
+                return ending
+            self._fate = _Fate.OPEN
+        chunk = self._held + chunk
+        end = chunk.rfind(b"\n") + 1
+        last = chunk.rfind(b"\n", 0, max(0, end - 1)) + 1
+        self.counters.skipped_lines += chunk.count(b"\n")
+        self._held = chunk[end:]
+        if len(self._held) >= _STAMP_MAX:
+            self.counters.skipped_lines += 1
+            self._held, self._fate, last = b"", _Fate.LEFT_OUT, end
+        is_any = bool(end) or self._fate is _Fate.LEFT_OUT
+        if is_any and (stamp := self._stamp(chunk[last : last + _STAMP_MAX])) is not None:
+            self._deal_with(stamp)
+        return ending
+
+    def close(self) -> bytes:
+        """Return what is left at the log's end: a line without its end."""
+        line = self._held if self._fate is _Fate.OPEN else b""
+        is_new = bool(line) and self._is_new(line)
+        self._held, self._fate = b"", _Fate.OPEN
+        return line if is_new else b""
+
+    def latest(self, chunk: bytes) -> float | None:
+        """Return the stamp of the last line that begins in ``chunk``, in seconds since 1970; None if none does."""
+        start = chunk.rfind(b"\n", 0, max(0, len(chunk) - _STAMP_MAX)) + 1
+        if start == 0 and (self._held or self._fate is not _Fate.OPEN):
+            return None
+        stamp = self._stamp(chunk[start : start + _STAMP_MAX])
+        return None if stamp is None else stamp[0] + int(stamp[1]) / 1e9
+
+    def _begun(self, rest: bytes) -> bytes:
+        """Take in the beginning of a line, or more of it; return what of it is to go on at once."""
+        if self._fate is _Fate.TAKEN:
+            return rest
+        if self._fate is _Fate.OPEN:
+            self._held += rest
+            if len(self._held) >= HEAD_BYTES:
+                head, self._held = self._held, b""
+                self._fate = _Fate.TAKEN if self._is_new(head) else _Fate.LEFT_OUT
+                return head if self._fate is _Fate.TAKEN else b""
+        return b""
+
+    def _is_new(self, line: bytes) -> bool:
+        if self.is_torn:
+            return False
+        second = self._second_of(line)
+        if second is None:
+            self.counters.unstamped_lines += bool(line)
+            return False
+        key = hash(line[:HEAD_BYTES])
+        if self._is_expecting and self._is_known(line, key):
+            return False
+        self._keep(second, key, line)
+        return True
+
+    def _is_known(self, line: bytes, key: int) -> bool:
+        """Tell whether a line came before, or is of a file that tears; what is known stands before all that is new."""
+        if self._comes_again(line, key):
+            self.counters.repeated_lines += 1
+            self.is_joined = True
+            self._keep(self._second, key, line)
+            return True
+        self.is_torn = self._may_tear and not self.is_joined
+        if not self.is_torn:
+            self._is_expecting = False
+            self._expected.clear()
+        return self.is_torn
+
+    def _comes_again(self, line: bytes, key: int) -> bool:
+        if left := self._expected.pop(key, 0):
+            if left > 1:
+                self._expected[key] = left - 1
+            return True
+        stamp = self._stamp(line[:_STAMP_MAX])
+        return stamp is not None and stamp <= self._dealt_with
+
+    def _keep(self, second: int, key: int, line: bytes) -> None:
+        """Keep the key of a line as long as the line may come again."""
+        if second > self._newest or second < self._newest - _SETBACK_SECONDS:
+            self._turn(second)
+        if second == self._newest:
+            self._now.append(key)
+        elif second == self._newest - 1:
+            self._before.append(key)
+        if len(self._now) > KEYS_MAX or len(self._before) > KEYS_MAX:
+            stamp = self._stamp(line[:_STAMP_MAX])
+            assert stamp is not None, "its second was read"
+            self._deal_with(stamp)
+            self._now, self._before = array("q"), array("q")
+
+    def _deal_with(self, stamp: _Stamp) -> None:
+        self._dealt_with = max(self._dealt_with, stamp)
+        if stamp[0] > self._newest:
+            self._turn(stamp[0])
+
+    def _turn(self, second: int) -> None:
+        """Begin with another newest second."""
+        self._before = self._now if second == self._newest + 1 else array("q")
+        self._now = array("q")
+        if second < self._newest:
+            self._dealt_with = _NEVER
+        self._newest = second
+
+    def _second_of(self, line: bytes) -> int | None:
+        """Return the second of a line's stamp since 1970; most lines have that of the line before."""
+        end = line.find(b" ", _DAY_AND_TIME, _STAMP_MAX)
+        stamp = line[:end] if end >= 0 else line[:_STAMP_MAX]
+        zone = b"Z" if stamp.endswith(b"Z") else stamp[-6:]
+        if stamp[:_DAY_AND_TIME] != self._read or zone != self._zone:
+            try:
+                at = dt.datetime.fromisoformat((stamp[:_DAY_AND_TIME] + zone).decode("ascii"))
+            except ValueError:  # also what is not ASCII
+                return None
+            if at.tzinfo is None:
+                return None
+            self._read, self._zone = stamp[:_DAY_AND_TIME], zone
+            self._second = int(at.timestamp())
+        return self._second
+
+    def _stamp(self, head: bytes) -> _Stamp | None:
+        second = self._second_of(head)
+        if second is None:
+            return None
+        digits = head[_DAY_AND_TIME + 1 : _DAY_AND_TIME + 10]
+        fraction = digits[: len(digits) - len(digits.lstrip(b"0123456789"))]
+        return second, fraction.ljust(9, b"0")
