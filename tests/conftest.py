@@ -16,6 +16,7 @@ from tests.lab.fixture import (
     pytest_collection_modifyitems,
     real_node,
     telemetry,
+    victorialogs,
 )
 
 __all__ = (
@@ -24,6 +25,7 @@ __all__ = (
     "pytest_collection_modifyitems",
     "real_node",
     "telemetry",
+    "victorialogs",
 )
 
 # A slow machine is no bug: pytest's own time-out bounds a test, hypothesis need not time examples.

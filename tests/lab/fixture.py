@@ -1,4 +1,4 @@
-"""The lab as pytest sees it: tests marked ``lab`` may ask for ``lab``, ``real_node`` and ``telemetry``.
+"""The lab as pytest sees it: tests marked ``lab`` may ask for ``lab``, ``real_node``, ``telemetry`` and ``victorialogs``.
 
 Workers of one run share one cluster, each in namespaces of its own. What needs the real node or Prometheus is
 marked ``node`` and does not run in workers: a cluster has one of each.
@@ -8,8 +8,8 @@ so that green means something. Elsewhere they are skipped, and the reason is pri
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -17,12 +17,18 @@ from pathlib import Path
 import pytest
 
 from tests.lab import node, telemetry as telemetry_programs
-from tests.lab.binaries import KUBE_STATE_METRICS, ensure_binaries, one_at_a_time
+from tests.lab.binaries import (
+    KUBE_STATE_METRICS,
+    VICTORIA_LOGS,
+    ensure_binaries,
+    one_at_a_time,
+)
 from tests.lab.cluster import IDENTITIES, Cluster, down, load, up
 from tests.lab.node import RealNode
 from tests.lab.packages import ensure_packages
 from tests.lab.programs import LabError
 from tests.lab.telemetry import Telemetry
+from tests.lab.victorialogs import running
 
 # Waiting for real programs takes real time. The start is not counted: it has a limit of its own.
 TEST_SECONDS = 90
@@ -114,6 +120,21 @@ def telemetry(lab: Lab) -> Telemetry:
     return telemetry_programs.up(lab.cluster)
 
 
+@pytest.fixture(scope="session")
+def victorialogs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Yield what gives the URL of a VictoriaLogs without a cluster; it starts at the first call."""
+    with ExitStack() as stack:
+        urls: list[str] = []
+
+        def url() -> str:
+            if not urls:
+                folder = tmp_path_factory.mktemp("victorialogs")
+                urls.append(stack.enter_context(running(folder)))
+            return urls[0]
+
+        yield url
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what is missing before the first test, since a build takes longer than any test may."""
     if not is_wanted() or session.config.option.collectonly:
@@ -126,6 +147,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             ensure_packages()
         if "telemetry" in asked:
             ensure_binaries(build=KUBE_STATE_METRICS)
+        if "victorialogs" in asked:
+            ensure_binaries(build=VICTORIA_LOGS)
     except LabError as error:
         pytest.exit(f"the lab cannot start: {error}", returncode=1)
 

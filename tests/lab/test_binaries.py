@@ -8,6 +8,8 @@ import pytest
 from tests.lab.binaries import (
     GOMOD,
     KUBE_STATE_METRICS,
+    VICTORIA_LOGS,
+    Build,
     cache_folder,
     ensure_binaries,
     find_go,
@@ -55,10 +57,15 @@ def test_every_module_is_pinned_by_hash():
         assert f"{module} {module_version(module)} h1:" in sums
 
 
-def test_kube_state_metrics_is_pinned_too_and_named_by_its_version():
-    build = KUBE_STATE_METRICS
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [(KUBE_STATE_METRICS, "kube-state-metrics"), (VICTORIA_LOGS, "victoria-logs")],
+)
+def test_what_has_a_folder_of_its_own_is_pinned_too_and_named_by_its_version(
+    build: Build, name: str
+):
     assert f"{build.module} {build.version} h1:" in (build.folder / "go.sum").read_text()
-    assert stamp(build).startswith(f"kube-state-metrics-{build.version}-")
+    assert stamp(build).startswith(f"{name}-{build.version}-")
 
 
 def test_the_staging_modules_are_those_of_the_kubernetes_version():
