@@ -94,8 +94,8 @@ class Leading:
         for listener in (*notices, *self._world.listeners):
             self._fold.listen(listener)
         for name, run in self._parts().items():
-            # They wait for news as long as it takes.
-            self._supervisor.add(name, run, silent_seconds_max=None)
+            # They wait for news as long as it takes. What the fold believes is on no disk while it works.
+            self._supervisor.add(name, run, silent_seconds_max=None, is_stateful=name == "fold")
         for name, reflector in self._reflectors.items():
             self._supervisor.add(name, reflector.run, silent_seconds_max=WATCH_SILENT_SECONDS_MAX)
         eyes = tuple(self._reflectors.values())

@@ -3,7 +3,8 @@
 Theory. A daemon is a handful of endless loops. Each runs as one supervised task: if it fails it is
 started again after a jittered wait, so one bad answer of the world costs seconds and not the process.
 A ``Terminal`` error ends them all, because starting again would only repeat it; so does a failure
-that is not an ``Exception``. A task that returns is done. Each task beats its heart while it makes
+that is not an ``Exception``, and any failure of a task that keeps state between its inputs: after a bug in the
+middle of one nobody knows what it believes. A task that returns is done. Each task beats its heart while it makes
 progress; liveness reads the ages, since a task that hangs raises nothing.
 
 Stopping is cancelling :meth:`Supervisor.run`: tasks end one after another, the last added first, so
@@ -30,6 +31,7 @@ class _Task:
     name: str
     run: Callable[[], Awaitable[None]]
     silent_seconds_max: float | None
+    is_stateful: bool
     beaten_at: float = 0.0
     is_done: bool = False
     restarts: int = 0
@@ -69,14 +71,19 @@ class Supervisor:
         run: Callable[[], Awaitable[None]],
         *,
         silent_seconds_max: float | None = SILENT_SECONDS_MAX,
+        is_stateful: bool = False,
     ) -> None:
         """Register a task under an unused name, before :meth:`run`.
 
-        ``silent_seconds_max`` is how long it may go without a heartbeat before it counts as hung;
-        None for a task that may rightly wait for ever.
+        Args:
+            name: its name in status and log.
+            run: its endless loop.
+            silent_seconds_max: how long it may go without a heartbeat before it counts as hung;
+                None for a task that may rightly wait for ever.
+            is_stateful: whether a failure may leave what it knows half changed; then it is not started again.
         """
         assert name not in self._tasks, f"two tasks named {name}"
-        self._tasks[name] = _Task(name, run, silent_seconds_max)
+        self._tasks[name] = _Task(name, run, silent_seconds_max, is_stateful)
 
     def beat(self, name: str) -> None:
         """Note that the task ``name`` makes progress."""
@@ -126,7 +133,9 @@ class Supervisor:
                 await task.run()
             except Terminal:
                 raise
-            except Exception as error:  # noqa: BLE001 - the one place where a bug is survived
+            except Exception as error:  # the one place where a bug is survived
+                if task.is_stateful:
+                    raise _torn(task.name, error) from error
                 # A task that ran well for a while starts over with short waits.
                 if loop.time() - started > self._policy.limit_seconds:
                     backoff.reset()
@@ -163,6 +172,16 @@ class Supervisor:
             if late:
                 _log.error("task.stuck", task=task.name)
                 return
+
+
+def _torn(name: str, error: Exception) -> Terminal:
+    """Log a failure that is not survived; return it in words that quote nothing of what was being worked on."""
+    _log.error("task.failed_for_good", task=name, exc_info=error)
+    return Terminal(
+        f"the task {name} failed in the middle of its work ({type(error).__name__}): a bug in opsagent, please "
+        "report it with the traceback in the log. Nothing half done was stored; started again it goes on from "
+        "the last commit"
+    )
 
 
 def _is_longer(age_seconds: float, task: _Task) -> bool:

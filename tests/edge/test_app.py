@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from opsagent.app import Daemon
+from opsagent.controllers.pipeline import Step
 from opsagent.controllers.report import Report
 from opsagent.guard.policy import Level
 from opsagent.model.canonical import canonical
@@ -43,6 +44,7 @@ class Replica:
         *,
         with_hands: bool = False,
         failures: Sequence[Exception] = (),
+        listeners: Sequence[Callable[[Step], None]] = (),
     ) -> None:
         self.notifier = RecordingNotifier(failures)
         settings = Settings(state_dir=state, retention_days=1)
@@ -64,6 +66,7 @@ class Replica:
                 hands=stage.executor if with_hands else None,
                 notifier=self.notifier,
                 is_serving=False,
+                listeners=listeners,
             ),
         )
 
@@ -272,5 +275,19 @@ def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         async with box() as stage:
             with pytest.raises(Terminal, match=r"cannot make the state folder .*: Not a directory"):
                 await Replica(stage, tmp_path / "file" / "state").daemon.run()
+
+    run(scene())
+
+
+def test_a_bug_in_the_fold_ends_the_daemon_and_is_called_a_bug(tmp_path: Path) -> None:
+    def bug(step: Step) -> None:
+        raise KeyError(step.batch.rows[0].seq)
+
+    async def scene() -> None:
+        async with box() as stage:
+            with pytest.raises(Terminal, match=r"the task fold failed .*\(KeyError\): a bug"):
+                await Replica(stage, tmp_path, listeners=[bug]).daemon.run()
+            async with Replica(stage, tmp_path).running() as report:
+                await until_so(lambda: leads(report))
 
     run(scene())

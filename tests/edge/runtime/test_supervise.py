@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from opsagent.ports import Terminal, Transient
 from opsagent.runtime.supervise import Supervisor
@@ -85,6 +86,25 @@ def test_a_terminal_error_ends_everything_and_is_raised_as_itself():
         return ended
 
     assert virtual_time.run(scenario()) == ["other"]
+
+
+def test_a_bug_in_a_task_that_keeps_state_ends_everything_and_is_called_a_bug():
+    async def scenario() -> list[float]:
+        starts: list[float] = []
+        supervisor = Supervisor(MiddleChance())
+        supervisor.add("other", for_ever)
+        bug = failing(KeyError("password=hunter2"), starts=starts)
+        supervisor.add("fold", bug, is_stateful=True)
+        with (
+            capture_logs() as told,
+            pytest.raises(Terminal, match=r"fold failed .*KeyError.*: a bug in opsagent") as ended,
+        ):
+            await supervisor.run()
+        assert isinstance(told[-1]["exc_info"], KeyError), "its traceback is in the log"
+        assert "hunter2" not in str(ended.value)
+        return starts
+
+    assert virtual_time.run(scenario()) == [0.0]
 
 
 def test_a_task_that_returns_is_done_and_never_overdue():
