@@ -29,6 +29,7 @@ from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import (
     ExecutorSettings,
     KubernetesSettings,
+    LeaseSettings,
     ModelSettings,
     PolicySettings,
     Settings,
@@ -116,6 +117,7 @@ class Player:
         return Settings(
             state_dir=state,
             kubernetes=KubernetesSettings(namespaces=self.stage.watched),
+            lease=LeaseSettings(name=f"opsagent-{self.stage.namespace}"),  # others lead elsewhere
             executor=ExecutorSettings(),
             policy=policy,
             model=ModelSettings(url="http://in.this.process/v1", name="scripted"),
