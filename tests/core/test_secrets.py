@@ -5,7 +5,7 @@ import string
 import time
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from opsagent.signals.logs.scrubbing import Scrubber
 from opsagent.signals.secrets import MARK, Suspicion, scrub, suspicion
@@ -36,6 +36,9 @@ def test_a_text_that_holds_a_secret_has_a_word_under_suspicion(text: str) -> Non
     assert any(suspicion(word) is not Suspicion.NONE for word in text.split())
 
 
+@example("token :12")
+@example("password :0xff.")
+@example("api-key =00 and")
 @given(texts)
 def test_looking_words_up_finds_what_looking_at_the_whole_finds(text: str) -> None:
     scrubber = Scrubber()

@@ -29,9 +29,10 @@ WORD_LENGTH_MAX = 128
 ID_LENGTH_MIN = 12  # of a lower-case number: a hexadecimal id, which will not come back
 
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
-# Numbers, stamps, addresses, hexadecimal ids. Nothing in them can be a secret's name.
+# Numbers, stamps, addresses, hexadecimal ids. Nothing in them can be a secret's name. One behind a colon is no
+# number here: the colon stays in sight, since it makes a value of it (``token :12``).
 _NUMBER = re.compile(
-    rb"([\[({<\"'#*]*)(?=[a-f:.+/-]{0,8}[0-9])[0-9a-fTZ.:,/_%+msxnu-]*[0-9a-fmsnuxZ%]([\])}>\"',;:.]*)"
+    rb"(?!:)([\[({<\"'#*]*)(?=[a-f:.+/-]{0,8}[0-9])[0-9a-fTZ.:,/_%+msxnu-]*[0-9a-fmsnuxZ%]([\])}>\"',;:.]*)"
 )
 _NAMED_NUMBER = re.compile(rb"(\w[\w.-]*=)(?:[0-9a-fTZ.:/_%+msxnu-]*[0-9a-fmsnuxZ%])")
 _EDGE = r"\s\[\](){}<>\"'`=,;|&?!:"  # what ends a piece
