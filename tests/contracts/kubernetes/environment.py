@@ -147,11 +147,14 @@ async def _check_in(world: World, check: Check) -> None:
     await check(world)
 
 
-def _run_sim(check: Check, _request: pytest.FixtureRequest) -> None:
+def run_in_sim(check: Check, behind: Callable[[KubeTransport], KubeTransport]) -> None:
+    """Run ``check`` on the simulated cluster, which it reaches through what ``behind`` makes."""
+
     async def main() -> None:
         cluster, clock = _sim(), LoopClock()
         transports = [
-            SimTransport(cluster, cluster.access.token(user), clock) for user in (ADMIN, OPSAGENT)
+            behind(SimTransport(cluster, cluster.access.token(user), clock))
+            for user in (ADMIN, OPSAGENT)
         ]
         async with asyncio.TaskGroup() as group:
             driver = group.create_task(drive(cluster, clock))
@@ -159,6 +162,10 @@ def _run_sim(check: Check, _request: pytest.FixtureRequest) -> None:
             driver.cancel()
 
     virtual_time.run(main())
+
+
+def _run_sim(check: Check, _request: pytest.FixtureRequest) -> None:
+    run_in_sim(check, lambda transport: transport)
 
 
 def _run_http(check: Check, request: pytest.FixtureRequest) -> None:
@@ -231,4 +238,5 @@ def _test(check: Check, names: tuple[str, ...]) -> Callable[..., None]:
     marks = {"lab": (pytest.mark.lab,)}
     parameters = [pytest.param(name, marks=marks.get(name, ())) for name in names]
     named = pytest.mark.parametrize("environment", parameters)(test)
+    test.check = check  # for who runs it elsewhere
     return pytest.mark.timeout(TEST_SECONDS)(named)

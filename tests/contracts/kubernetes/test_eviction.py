@@ -116,7 +116,9 @@ async def test_an_allowed_eviction_takes_the_pod_away(world: World) -> None:
     )
     said = condition(told[0]["object"], "DisruptionTarget")
     assert (said["status"], said["reason"]) == ("True", "EvictionByEvictionAPI")
-    assert told[-1]["type"] == "DELETED"
+    *before, last = told
+    assert any("deletionTimestamp" in event["object"]["metadata"] for event in before)
+    assert last["type"] == "DELETED"
     assert not await is_there(world, name)
     await counted(world, disruptionsAllowed=1, currentHealthy=3)
     assert len(await pods(world)) == 3
@@ -129,7 +131,7 @@ async def test_an_eviction_that_the_budget_does_not_allow_is_refused(world: Worl
     name = (await pods(world))[0]["metadata"]["name"]
     for query in ("", "All"):
         status, refusal = await evicted(world, name, query)
-        assert (status, refusal["reason"]) == (429, "TooManyRequests")
+        assert (status, refusal.get("reason")) == (429, "TooManyRequests")
         assert refusal["message"] == TOO_MANY
         assert refusal["details"]["causes"] == [
             {
@@ -221,7 +223,7 @@ async def test_evictions_are_refused(world: World) -> None:
         await world.admin.send("GET", path),
         await world.admin.send("DELETE", path),
     ]
-    assert [(status, answer["reason"]) for status, answer in answers] == [
+    assert [(status, answer.get("reason")) for status, answer in answers] == [
         (404, "NotFound"),
         (400, "BadRequest"),
         (400, "BadRequest"),
@@ -256,4 +258,4 @@ async def test_budgets_are_refused(world: World) -> None:
         status, refusal = await world.admin.send(
             "POST", world.path("poddisruptionbudgets"), budget(**bound)
         )
-        assert (status, refusal["reason"]) == (422, "Invalid")
+        assert (status, refusal.get("reason")) == (422, "Invalid")

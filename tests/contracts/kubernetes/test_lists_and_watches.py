@@ -22,6 +22,7 @@ async def test_a_list_comes_in_pages_that_show_one_moment(world: World) -> None:
     version, names = page["metadata"]["resourceVersion"], []
     await world.admin.create(world.path("leases"), lease("bb"))
     while True:
+        assert len(page["items"]) <= 2
         names += [item["metadata"]["name"] for item in page["items"]]
         assert page["metadata"]["resourceVersion"] == version
         token = page["metadata"].get("continue", "")
@@ -124,9 +125,9 @@ async def test_a_watch_from_before_the_history_is_gone(world: World) -> None:
         await world.admin.create(world.path("events"), event(world, name))
     world.compact()
     version = listed["metadata"]["resourceVersion"]
-    (told_last,) = await world.admin.watched(world.path("events"), 5, resourceVersion=version)
-    assert (told_last["type"], told_last["object"]["code"]) == ("ERROR", 410)
-    assert told_last["object"]["reason"] == "Expired"
+    events = await world.admin.watched(world.path("events"), 5, resourceVersion=version)
+    assert [event["type"] for event in events] == ["ERROR"]
+    assert (events[0]["object"]["code"], events[0]["object"]["reason"]) == (410, "Expired")
     fresh = await world.admin.get(world.path("events"))
     version = fresh["metadata"]["resourceVersion"]
     assert await world.admin.watched(world.path("events"), 1, resourceVersion=version) == []
@@ -143,5 +144,5 @@ async def test_a_page_from_before_the_history_is_gone(world: World) -> None:
     status, refusal = await world.admin.send(
         "GET", world.path("events"), limit="2", **{"continue": token}
     )
-    assert (status, refusal["reason"]) == (410, "Expired")
+    assert (status, refusal.get("reason")) == (410, "Expired")
     assert refusal["message"].startswith("The provided continue parameter is too old")

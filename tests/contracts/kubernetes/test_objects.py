@@ -22,15 +22,15 @@ async def test_a_new_object_gets_an_identity(world: World) -> None:
 async def test_a_name_is_given_once(world: World) -> None:
     await world.admin.create(world.path("leases"), lease("a"))
     status, refusal = await world.admin.send("POST", world.path("leases"), lease("a"))
-    assert (status, refusal["reason"]) == (409, "AlreadyExists")
+    assert (status, refusal.get("reason")) == (409, "AlreadyExists")
 
 
 @everywhere
 async def test_what_is_not_there_is_not_found(world: World) -> None:
     status, refusal = await world.admin.send("GET", world.path("deployments", "none"))
-    assert (status, refusal["kind"], refusal["reason"]) == (404, "Status", "NotFound")
+    assert (status, refusal["kind"], refusal.get("reason")) == (404, "Status", "NotFound")
     status, refusal = await world.admin.send("GET", world.path("pods", "none") + "/log")
-    assert (status, refusal["reason"]) == (404, "NotFound")
+    assert (status, refusal.get("reason")) == (404, "NotFound")
 
 
 @everywhere
@@ -42,7 +42,7 @@ async def test_a_lease_is_updated_by_whoever_read_it_last(world: World) -> None:
     assert (status, held["spec"]["holderIdentity"]) == (200, "first")
     late = seen | {"spec": seen["spec"] | {"holderIdentity": "second"}}
     status, refusal = await world.admin.send("PUT", world.path("leases", "leader"), late)
-    assert (status, refusal["reason"]) == (409, "Conflict")
+    assert (status, refusal.get("reason")) == (409, "Conflict")
     now = await world.admin.get(world.path("leases", "leader"))
     assert now["spec"]["holderIdentity"] == "first"
 
@@ -51,7 +51,7 @@ async def test_a_lease_is_updated_by_whoever_read_it_last(world: World) -> None:
 async def test_a_lease_update_without_a_version_is_refused(world: World) -> None:
     await world.admin.create(world.path("leases"), lease("a"))
     status, refusal = await world.admin.send("PUT", world.path("leases", "a"), lease("a", "b"))
-    assert (status, refusal["reason"]) == (422, "Invalid")
+    assert (status, refusal.get("reason")) == (422, "Invalid")
 
 
 @everywhere
@@ -70,7 +70,7 @@ async def test_a_json_patch_can_demand_the_version_it_was_made_for(world: World)
     assert status == 200
     assert changed["metadata"]["resourceVersion"] != version
     status, refusal = await world.admin.patch(path, claim("c"))
-    assert (status, refusal["reason"]) == (409, "Conflict")
+    assert (status, refusal.get("reason")) == (409, "Conflict")
     assert (await world.admin.get(path))["spec"]["holderIdentity"] == "b"
 
 
@@ -126,7 +126,7 @@ async def test_a_dry_run_refuses_what_the_write_would_refuse(world: World) -> No
     path = world.path("deployments", "web")
     await world.admin.create(world.path("deployments"), deployment(world))
     status, refusal = await world.admin.patch(path, {"spec": {"replicas": -1}}, dryRun="All")
-    assert (status, refusal["reason"]) == (422, "Invalid")
+    assert (status, refusal.get("reason")) == (422, "Invalid")
 
 
 @everywhere

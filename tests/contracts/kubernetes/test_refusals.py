@@ -225,7 +225,7 @@ async def test_who_may_not_ask_does_not_learn_what_is_served(world: World) -> No
     """Rights are judged before the path is looked up."""
     for path in ("/api/v1/namespaces/shop/secrets", "/apis/none.example/v1/things", "/none"):
         status, refusal = await world.reader.send("GET", path)
-        assert (status, refusal["reason"]) == (403, "Forbidden")
+        assert (status, refusal.get("reason")) == (403, "Forbidden")
 
 
 @everywhere

@@ -88,7 +88,7 @@ async def test_everybody_may_ask_what_they_may_do_themselves(world: World) -> No
 @everywhere
 async def test_a_self_review_must_name_a_resource(world: World) -> None:
     status, refusal = await world.reader.send("POST", SELF_REVIEWS, {"spec": {}})
-    assert (status, refusal["reason"]) == (422, "Invalid")
+    assert (status, refusal.get("reason")) == (422, "Invalid")
 
 
 @everywhere
@@ -104,7 +104,7 @@ async def test_a_reader_may_read_and_not_write(world: World) -> None:
         await world.reader.send("PUT", path + "/scale", {"spec": {"replicas": 1}}),
         await world.reader.send("POST", world.path("pods", "web-1") + "/eviction", {}),
     ):
-        assert (status, refusal["kind"], refusal["reason"]) == (403, "Status", "Forbidden")
+        assert (status, refusal["kind"], refusal.get("reason")) == (403, "Status", "Forbidden")
 
 
 @everywhere

@@ -108,7 +108,7 @@ async def test_a_good_rollout_completes_with_the_next_revision(world: World) -> 
 
 
 @everywhere
-async def test_a_deleted_pod_is_replaced(world: World) -> None:
+async def test_a_deleted_pod_is_marked_then_gone_and_replaced(world: World) -> None:
     await running_web(world)
     pods = await world.admin.get(world.path("pods"))
     names = {pod["metadata"]["name"] for pod in pods["items"]}
@@ -123,6 +123,14 @@ async def test_a_deleted_pod_is_replaced(world: World) -> None:
 
     await world.eventually(look, "another pod takes its place")
     await rolled_out(world)
+    *before, last = await world.admin.watched(
+        world.path("pods"),
+        2,
+        resourceVersion=pods["metadata"]["resourceVersion"],
+        fieldSelector=f"metadata.name={name}",
+    )
+    assert any("deletionTimestamp" in event["object"]["metadata"] for event in before)
+    assert last["type"] == "DELETED"
 
 
 @everywhere
@@ -132,7 +140,8 @@ async def test_a_running_pod_has_a_log(world: World) -> None:
     path = world.path("pods", pods["items"][0]["metadata"]["name"]) + "/log"
     status, text = await world.admin.send("GET", path, container="web", tailLines="2")
     assert status == 200
-    assert len(text.splitlines()) <= 2
+    assert 1 <= len(text.splitlines()) <= 2
+    assert await world.admin.send("GET", path, container="web", tailLines="0") == (200, "")
 
 
 @everywhere

@@ -67,7 +67,7 @@ async def test_a_scale_is_replaced_by_whoever_read_it_last(world: World) -> None
     assert status == 200
     for query in ({}, {"dryRun": "All"}):
         status, refusal = await replaced(world, asking(seen, 4), **query)
-        assert (status, refusal["reason"]) == (409, "Conflict")
+        assert (status, refusal.get("reason")) == (409, "Conflict")
         assert refusal["details"]["kind"] == "deployments"
     assert await replicas(world) == 2
 
@@ -81,7 +81,7 @@ async def test_a_scale_without_a_version_is_written_over_any(world: World) -> No
         status, answer = await replaced(world, asking(seen, count))
         assert (status, answer["spec"]["replicas"]) == (200, count)
     status, refusal = await replaced(world, asking(seen, 5, uid="another"))
-    assert (status, refusal["reason"]) == (409, "Conflict")
+    assert (status, refusal.get("reason")) == (409, "Conflict")
     assert await replicas(world) == 4
 
 
@@ -94,7 +94,7 @@ async def test_a_dry_run_of_a_scale_stores_nothing(world: World) -> None:
         await replaced(world, asking(seen, 7), dryRun="All"),
     ):
         assert (status, answer["spec"]["replicas"]) == (200, 7)
-        assert answer["metadata"]["resourceVersion"] == seen["metadata"]["resourceVersion"]
+        assert (answer["metadata"], answer["status"]) == (seen["metadata"], seen["status"])
     assert await scale(world) == seen
 
 
@@ -116,7 +116,7 @@ async def test_who_scales_owns_the_replicas_and_is_named_without_a_time(world: W
         "subresource": "scale",
     }
     status, refusal = await world.admin.apply(path, owner, "alice")
-    assert (status, refusal["reason"]) == (409, "Conflict")
+    assert (status, refusal.get("reason")) == (409, "Conflict")
     assert refusal["message"] == (
         'Apply failed with 1 conflict: conflict with "carol" with subresource "scale" using '
         "apps/v1: .spec.replicas"
@@ -141,7 +141,7 @@ async def test_scales_are_refused(world: World) -> None:
         await world.admin.send("DELETE", path + "/scale"),
         await world.admin.send("DELETE", path + "/status"),
     ]
-    assert [(status, answer["reason"]) for status, answer in answers] == [
+    assert [(status, answer.get("reason")) for status, answer in answers] == [
         (422, "Invalid"),
         (422, "Invalid"),
         (400, "BadRequest"),
