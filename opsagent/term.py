@@ -19,7 +19,7 @@ from opsagent.controllers.intake import Intake
 from opsagent.controllers.pipeline import Pipeline
 from opsagent.controllers.plans import FollowPlans
 from opsagent.controllers.report import Report, Term, Tree
-from opsagent.controllers.respond import Respond
+from opsagent.controllers.respond import SIDE_BY_SIDE, Respond
 from opsagent.model.entity import Kind
 from opsagent.model.kube import KubeObject
 from opsagent.model.plan import VerifySpec
@@ -113,11 +113,8 @@ class Leading:
         if self._opened.hands is not None:
             desk, executor = self._opened.hands
             parts |= {"plans": FollowPlans(desk, self._fold).run, "executor": executor.run}
-        return parts | {
-            "respond": self._respond.run,
-            "deliver": self._deliver.run,
-            "schedule": self._schedule.run,
-        }
+        lanes = {f"respond {number}": self._respond.run for number in range(1, SIDE_BY_SIDE + 1)}
+        return parts | lanes | {"deliver": self._deliver.run, "schedule": self._schedule.run}
 
     def _counters(self) -> Tree:
         return {
@@ -161,7 +158,8 @@ class Leading:
         tools = toolset(self._pipeline.inventory, self._reader, propose)
         means = Means(world.model, tools, settings.mode, settings.budget(), world.clock)
         transcripts = self._opened.store.transcripts()
-        return ModelInvestigator(means, transcripts, rules, self._pipeline.workload)
+        view, at_once = self._pipeline.workload, SIDE_BY_SIDE - 1  # one lane is always the rules'
+        return ModelInvestigator(means, transcripts, rules, view, at_once=at_once)
 
     def _retry_at(self, attempts: int, at: dt.datetime, now: dt.datetime) -> dt.datetime | None:
         return after_failure(attempts, at, now, self._world.chance.uniform(0.0, 1.0))

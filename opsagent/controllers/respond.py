@@ -1,7 +1,10 @@
 """Incident -> plan: look closer, let the investigator choose, hand the proposal to the approval desk.
 
-Level-based: an incident stays wanted until the desk has answered, so a cluster that cannot be read
-just now costs a retry and nothing else. It refuses nothing and decides nothing itself.
+Theory of operation. Level-based: an incident stays wanted until it is answered, so a cluster that cannot be
+read just now costs a retry and nothing else. ``run`` is one lane; several run side by side, so that an answer
+that takes minutes keeps no other waiting. Whoever is free takes what has been wanted longest; what is in hand
+is in one lane's hand alone, and what failed goes behind the others for a while. A lane that is stopped or
+dies puts its incident back. It refuses nothing and decides nothing itself.
 """
 
 import asyncio
@@ -28,6 +31,7 @@ from opsagent.ports import (
 )
 from opsagent.signals.redaction import redact_text
 
+SIDE_BY_SIDE = 4  # lanes
 RETRY_SECONDS = 5.0
 LOG_LINES = 20
 LOG_LINES_KEPT = 3  # what is worth a line on a phone; the rest can be asked for
@@ -36,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class Respond:
-    """One loop over the incidents that want a plan."""
+    """The incidents that want a plan; see the module's docstring."""
 
     def __init__(
         self,
@@ -54,32 +58,48 @@ class Respond:
         self._investigator = investigator
         self._desk = desk
         self._clock = clock
-        self._wanted: dict[str, None] = {}
+        self._wanted: dict[str, float] = {}  # the loop time before which each is left alone
+        self._in_hand: set[str] = set()
         self._looked_at: set[str] = set()
         self._news = asyncio.Event()
 
     def notice(self, step: Step) -> None:
         """Take note of the incidents that a committed step wants plans for."""
-        if step.wants_plan:
-            self._wanted |= dict.fromkeys(step.wants_plan)
-            self._news.set()
+        for incident_id in step.wants_plan:
+            if incident_id not in self._in_hand:
+                self._wanted.setdefault(incident_id, 0.0)
+                self._news.set()
 
     async def run(self) -> None:
-        """Answer wanted incidents one after another until cancelled; begin with those that a crash left wanted."""
-        if self._wanted:
-            self._news.set()
+        """Answer one wanted incident after another until cancelled; begin with those that a crash left wanted."""
         while True:
-            await self._news.wait()
+            incident_id = await self._next()
+            self._in_hand.add(incident_id)
+            is_answered = False
+            try:
+                await self._answer(incident_id)
+                is_answered = True
+            except Transient as error:
+                log.warning("response.retried", incident_id=incident_id, error=str(error))
+            finally:
+                self._in_hand.discard(incident_id)
+                if not is_answered:
+                    self._wanted[incident_id] = _now() + RETRY_SECONDS
+                    self._news.set()  # for the lanes that wait for nothing in particular
+
+    async def _next(self) -> str:
+        """Wait for an incident that may be answered now; take it off the list."""
+        while True:
+            for incident_id, not_before in self._wanted.items():
+                if not_before <= _now():
+                    del self._wanted[incident_id]
+                    return incident_id
             self._news.clear()
-            for incident_id in tuple(self._wanted):
-                try:
-                    await self._answer(incident_id)
-                except Transient as error:
-                    log.warning("response.retried", incident_id=incident_id, error=str(error))
-                    await asyncio.sleep(RETRY_SECONDS)
-                    self._news.set()
-                else:
-                    self._wanted.pop(incident_id, None)
+            try:
+                async with asyncio.timeout_at(min(self._wanted.values(), default=None)):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
 
     async def _answer(self, incident_id: str) -> None:
         incident = self._pipeline.incident(incident_id)
@@ -142,6 +162,10 @@ class Respond:
             Evidence(EvidenceKind.LOG, str(entity), redact_text(line.text), line.at)
             for line in lines[-LOG_LINES_KEPT:]
         )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _has_ended(status: ContainerStatus) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from opsagent.app import Daemon
+from opsagent.clients.model import ModelClient
 from opsagent.controllers.pipeline import Step
 from opsagent.controllers.report import Report
 from opsagent.guard.policy import Level
@@ -18,12 +19,15 @@ from opsagent.model.entity import Kind
 from opsagent.model.incident import EntryKind, Incident, IncidentState
 from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
 from opsagent.model.signal import RawRow
-from opsagent.ports import Terminal, Transient
+from opsagent.ports import Model, Terminal, Transient
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
-from opsagent.settings import ExecutorSettings, PolicySettings, Settings
+from opsagent.settings import ExecutorSettings, ModelSettings, PolicySettings, Settings
 from opsagent.sim import Fault, fault_patch
+from opsagent.sim.model import ScriptedModel
+from opsagent.sim.model_server import ScriptedTransport
+from opsagent.sim.scripts import SCRIPTS
 from opsagent.world import World
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.virtual_time import run
@@ -32,6 +36,12 @@ from tests.scenarios.stage import Stage, until
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/opsagent/leases/opsagent"
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
+CART = "/apis/apps/v1/namespaces/shop/deployments/cart"
+CART_CRASHES = {
+    "spec": {
+        "template": {"spec": {"containers": [{"name": "cart", "image": "shop/cart:v2-crash"}]}}
+    }
+}
 
 
 class Replica:
@@ -45,6 +55,7 @@ class Replica:
         with_hands: bool = False,
         failures: Sequence[Exception] = (),
         listeners: Sequence[Callable[[Step], None]] = (),
+        model: Model | None = None,
     ) -> None:
         self.notifier = RecordingNotifier(failures)
         settings = Settings(state_dir=state, retention_days=1)
@@ -55,6 +66,9 @@ class Replica:
             settings = Settings(
                 state_dir=state, executor=ExecutorSettings(), policy=policy, retention_days=1
             )
+        if model is not None:
+            asked = ModelSettings(url="http://in.this.process/v1", name=model.name)
+            settings = settings.model_copy(update={"model": asked})
         self.daemon = Daemon(
             settings,
             World(
@@ -65,6 +79,7 @@ class Replica:
                 cluster=stage.daemon,
                 hands=stage.executor if with_hands else None,
                 notifier=self.notifier,
+                model=model,
                 is_serving=False,
                 listeners=listeners,
             ),
@@ -218,6 +233,27 @@ def test_without_an_executor_it_suggests(tmp_path: Path) -> None:
             assert "a person could undo the rollout to revision 1" in incident.timeline[-1].text
             assert not (tmp_path / "executor.db").exists()
             assert stage.writes() == []
+
+    run(scene())
+
+
+def test_a_model_that_hangs_over_one_incident_keeps_no_other_from_its_plan(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with box() as stage:
+            model = ModelClient(ScriptedTransport(ScriptedModel(SCRIPTS["hanging"])), "scripted")
+            replica = Replica(stage, tmp_path, with_hands=True, model=model)
+            async with replica.running() as report:
+                await until_so(lambda: leads(report))
+                await send(stage, "PATCH", WEB, fault_patch(Fault.CRASH_LOOP))
+                await asyncio.sleep(30)
+                assert await report.approvals() == (), "the model is being waited for"
+                await send(stage, "PATCH", CART, CART_CRASHES)
+                await asyncio.sleep(30)
+                (plan,) = await report.approvals()
+                assert plan.plan.proposal.action.target.entity.name == "cart"
+                await asyncio.sleep(120)
+                _, of_web = await report.approvals()
+                assert of_web.plan.proposal.action.target.entity.name == "web"
 
     run(scene())
 

@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import pytest
+from structlog.testing import capture_logs
 
 from opsagent.controllers.fold import Fold
 from opsagent.controllers.inputs import Found, Input, Moved, Noted, Unplanned
 from opsagent.controllers.pipeline import Pipeline, Step
-from opsagent.controllers.respond import LOG_LINES, LOG_LINES_KEPT, RETRY_SECONDS, Respond
+from opsagent.controllers.respond import (
+    LOG_LINES,
+    LOG_LINES_KEPT,
+    RETRY_SECONDS,
+    SIDE_BY_SIDE,
+    Respond,
+)
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.incident import Incident
 from opsagent.model.kube import entity_of
@@ -17,6 +25,7 @@ from opsagent.model.workload import Workload
 from opsagent.ports import (
     Advice,
     Forbidden,
+    Investigator,
     NotFound,
     Snapshot,
     Terminal,
@@ -40,6 +49,8 @@ from tests.fakes.objects import (
 from tests.fakes.plans import PROPOSAL
 from tests.fakes.store import MemoryStore
 from tests.fakes.virtual_time import LoopClock, run
+
+I = TypeVar("I", bound=Investigator)  # noqa: E741 - a type
 
 CRASH = rolling([crash_looping(after(20), restarts=2), crash_looping(after(20), restarts=5)])
 PULL = rolling([waiting("ErrImagePull", "manifest unknown")])
@@ -95,19 +106,26 @@ class Bench:
     ) -> None:
         self.pipeline = Pipeline(Snapshot(), b"k" * 32)
         self.channel: Channel[Input] = Channel(1000)
+        self._reader = reader or LoggingCluster()
+        self._desk = desk
+        self.step = Step()
+        self.ask(investigator)
+        for row in rows(world, at=after(30)):
+            step = self.pipeline.observe(row.at, row.type, row.kind, row.item)
+            self.step = step if step.wants_plan else self.step
+
+    def ask(self, investigator: I) -> I:
+        """Let ``investigator`` be the one who is asked."""
         fold = Fold(self.pipeline, MemoryStore(), LoopClock(), self.channel, beat=lambda: None)
         self.respond = Respond(
             self.pipeline,
             fold,
-            reader=reader or LoggingCluster(),
+            reader=self._reader,
             investigator=investigator,
-            desk=desk,
+            desk=self._desk,
             clock=LoopClock(),
         )
-        self.step = Step()
-        for row in rows(world, at=after(30)):
-            step = self.pipeline.observe(row.at, row.type, row.kind, row.item)
-            self.step = step if step.wants_plan else self.step
+        return investigator
 
     @property
     def incident_id(self) -> str:
@@ -134,7 +152,8 @@ def responding(
 
     async def play() -> None:
         supervisor = Supervisor(MiddleChance())
-        supervisor.add("respond", bench.respond.run, silent_seconds_max=None)
+        for lane in range(SIDE_BY_SIDE):
+            supervisor.add(f"respond {lane}", bench.respond.run, silent_seconds_max=None)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(supervisor.run())
             bench.respond.notice(bench.step)
@@ -286,15 +305,121 @@ def test_where_nothing_ended_no_log_is_read() -> None:
     assert reader.asked == []
 
 
-def test_one_incident_in_trouble_does_not_keep_the_next_from_its_answer() -> None:
-    reader = LoggingCluster()
-    investigator = ScriptedInvestigator(Transient("away"), Advice(None, "none"))
-    bench = Bench(investigator, reader=reader)
-    other = rolling([waiting("ErrImagePull")], meta=meta("api"))
-    for row in rows(other, at=after(31)):
-        bench.pipeline.observe(row.at, row.type, row.kind, row.item)
+def several(bench: Bench, number: int) -> list[str]:
+    """Open incidents of more Deployments, so that there are ``number``; return all that want a plan, in order."""
+    for index in range(1, number):
+        world = rolling([waiting("ErrImagePull")], meta=meta(f"api-{index}"))
+        for row in rows(world, at=after(31)):
+            bench.pipeline.observe(row.at, row.type, row.kind, row.item)
     bench.step = bench.pipeline.tick(after(32))
-    of_web, of_api = sorted(bench.step.wants_plan)
+    assert len(bench.step.wants_plan) == number
+    return sorted(bench.step.wants_plan)
+
+
+class SlowInvestigator:
+    """``ports.Investigator``: takes ``seconds`` over the incidents in ``slow``; knows who waits for it."""
+
+    def __init__(self, slow: Sequence[str], seconds: float = 300) -> None:
+        self._slow = frozenset(slow)
+        self._seconds = seconds
+        self.begun: list[tuple[float, str]] = []
+        self.at_once: set[str] = set()
+        self.most_at_once = 0
+
+    async def investigate(self, incident: Incident, workload: Workload, now: object) -> Advice:
+        name = incident.incident_id
+        assert name not in self.at_once, "one incident, one answer at a time"
+        self.begun.append((asyncio.get_running_loop().time(), name))
+        self.at_once.add(name)
+        self.most_at_once = max(self.most_at_once, len(self.at_once))
+        try:
+            await asyncio.sleep(self._seconds if name in self._slow else 0)
+        finally:
+            self.at_once.discard(name)
+        return Advice(None, f"looked at {entity_of(workload.deployment)} until {now}")
+
+
+def told_about(inputs: Sequence[Input]) -> list[str]:
+    return [each.incident_id for each in inputs if isinstance(each, Unplanned)]
+
+
+def test_an_answer_that_takes_minutes_keeps_no_other_waiting() -> None:
+    bench = Bench(ScriptedInvestigator(Advice(None)))
+    slow, *others = several(bench, 6)
+    investigator = bench.ask(SlowInvestigator([slow]))
+    assert told_about(responding(bench, seconds=1)) == others
+    assert [at for at, _ in investigator.begun] == [0.0] * 6
+    assert investigator.at_once == set(), "a responder that is stopped leaves nothing running"
+
+
+def test_what_is_wanted_again_while_somebody_thinks_is_answered_once() -> None:
+    bench = Bench(ScriptedInvestigator(Advice(None)))
+    names = several(bench, 2)
+    investigator = bench.ask(SlowInvestigator(names))
+
+    async def more_events(bench: Bench) -> None:
+        for _ in range(10):
+            await asyncio.sleep(10)
+            bench.respond.notice(bench.step)
+
+    assert sorted(told_about(responding(bench, more_events, seconds=1000))) == names
+    assert [name for _, name in investigator.begun] == names
+
+
+def test_no_more_are_answered_at_once_than_there_are_lanes_and_those_who_wait_come_in_order() -> (
+    None
+):
+    bench = Bench(ScriptedInvestigator(Advice(None)))
+    names = several(bench, 2 * SIDE_BY_SIDE)
+    investigator = bench.ask(SlowInvestigator(names))
+    assert sorted(told_about(responding(bench, seconds=1000))) == names
+    assert investigator.most_at_once == SIDE_BY_SIDE
+    assert [name for _, name in investigator.begun] == names
+
+
+def test_an_incident_that_a_stop_cut_off_is_still_wanted() -> None:
+    bench = Bench(ScriptedInvestigator(Advice(None)))
+    (name,) = several(bench, 1)
+    investigator = bench.ask(SlowInvestigator([name]))
+
+    async def two_lives() -> None:
+        bench.respond.notice(bench.step)
+        for seconds in (10, 400):
+            async with asyncio.TaskGroup() as group:
+                lane = group.create_task(bench.respond.run())
+                await asyncio.sleep(seconds)
+                lane.cancel()
+
+    run(two_lives())
+    assert told_about(bench.handed_in()) == [name]
+    assert [at for at, _ in investigator.begun] == [0, 10 + RETRY_SECONDS]
+
+
+def test_an_incident_whose_answer_fails_for_ever_keeps_none_of_the_others_from_theirs() -> None:
+    class Poisoned(SlowInvestigator):
+        async def investigate(self, incident: Incident, workload: Workload, now: object) -> Advice:
+            if incident.incident_id in self._slow:
+                raise ZeroDivisionError
+            return await super().investigate(incident, workload, now)
+
+    bench = Bench(ScriptedInvestigator(Advice(None)))
+    poison, *others = several(bench, 2)
+    bench.ask(Poisoned([poison]))
+
+    async def another(bench: Bench) -> None:
+        await asyncio.sleep(60)
+        bench.respond.notice(Step(wants_plan=tuple(others)))
+
+    with capture_logs() as logs:
+        told = told_about(responding(bench, another, seconds=RETRY_SECONDS))
+    assert told == others * 2
+    assert {each["task"] for each in logs} == {f"respond {lane}" for lane in range(SIDE_BY_SIDE)}
+
+
+def test_one_incident_in_trouble_does_not_keep_the_next_from_its_answer() -> None:
+    investigator = ScriptedInvestigator(Transient("away"), Advice(None, "none"))
+    bench = Bench(investigator)
+    of_web, of_api = several(bench, 2)
     told = responding(bench)
     assert told == [Unplanned(of_api, "none"), Unplanned(of_web, "none")]
-    assert investigator.asked_at == [0, RETRY_SECONDS, RETRY_SECONDS]
+    assert investigator.asked_at == [0, 0, RETRY_SECONDS]
