@@ -93,13 +93,13 @@ def prepare_update(resource: Resource, old: Obj, sent: Obj, write: Write) -> Obj
     if meta.get("uid", was["uid"]) != was["uid"]:
         raise conflict(resource, was["name"])
     if write.subresource == "status":
-        new = old | {"status": copy_of(sent.get("status", {}))}
+        new = _updated_status(resource, old, copy_of(sent))
     else:
         new = _updated_main(resource, old, copy_of(sent))
     if new == old and not _claims_more(old, write):
         return old
     new["metadata"] = dict(new["metadata"])
-    if _starts_generation(resource, old, new):
+    if write.subresource != "status" and _starts_generation(resource, old, new):
         new["metadata"]["generation"] = was.get("generation", 0) + 1
     new["metadata"]["managedFields"] = managed_fields(old, new, write)
     return new
@@ -111,6 +111,16 @@ def _claims_more(old: Obj, write: Write) -> bool:
         return False
     entry = entry_of(old, write)
     return entry is None or entry["fieldsV1"] != write.applied
+
+
+def _updated_status(resource: Resource, old: Obj, new: Obj) -> Obj:
+    """Return ``old`` with the status of ``new``; a Deployment's annotations can be written with it."""
+    status = {"status": new.get("status", {})}
+    if resource is not DEPLOYMENTS:
+        return old | status
+    meta = {key: value for key, value in old["metadata"].items() if key != "annotations"}
+    annotations = new["metadata"].get("annotations")
+    return old | status | {"metadata": meta | ({"annotations": annotations} if annotations else {})}
 
 
 def _updated_main(resource: Resource, old: Obj, new: Obj) -> Obj:

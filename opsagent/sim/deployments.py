@@ -144,7 +144,7 @@ class DeploymentController:
         annotations = deployment["metadata"].get("annotations", {})
         marked = annotations | {rollout.REVISION: str(revision)}
         changed = deployment | {"metadata": deployment["metadata"] | {"annotations": marked}}
-        return self._store.update(DEPLOYMENTS, changed, Write(MANAGER, now))
+        return self._store.update(DEPLOYMENTS, changed, Write(MANAGER, now, "status"))
 
     def _step(self, deployment: Obj, new: Obj, now: dt.datetime) -> None:
         """Scale the new ReplicaSet, or if it has its size, the old ones; forget very old ones."""

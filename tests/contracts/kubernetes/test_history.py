@@ -77,6 +77,22 @@ async def test_a_template_that_comes_back_is_the_newest_and_remembers_its_revisi
 
 
 @everywhere
+async def test_the_controller_notes_the_revision_and_raises_no_generation(world: World) -> None:
+    """It writes annotation and status in one; a generation is what others asked for."""
+    web = await started(world)
+    assert (web["metadata"]["generation"], revision(web)) == (1, "1")
+    web = await rolled(world, "v2")
+    assert (web["metadata"]["generation"], revision(web)) == (2, "2")
+    (entry,) = (
+        entry
+        for entry in web["metadata"]["managedFields"]
+        if entry["manager"] == "kube-controller-manager"
+    )
+    assert entry["subresource"] == "status"
+    assert f"f:{ANNOTATIONS}revision" in entry["fieldsV1"]["f:metadata"]["f:annotations"]
+
+
+@everywhere
 async def test_a_change_without_a_new_template_is_no_revision(world: World) -> None:
     await started(world)
     await world.admin.patch(world.path("deployments", "web"), {"spec": {"replicas": 2}})
