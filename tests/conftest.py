@@ -10,6 +10,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.contracts.counts import pytest_terminal_summary
 from tests.lab.fixture import (
     lab,
     pytest_collection_finish,
@@ -23,6 +24,7 @@ __all__ = (
     "lab",
     "pytest_collection_finish",
     "pytest_collection_modifyitems",
+    "pytest_terminal_summary",
     "real_node",
     "telemetry",
     "victorialogs",
