@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from opsagent.model.alert import Alert, ReportedAlert
+from opsagent.model.archive import LogAnswer, LogSearch
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.incident import Incident
 from opsagent.model.kube import Deployment, KubeObject
@@ -30,6 +31,7 @@ from opsagent.model.plan import (
 )
 from opsagent.model.series import Selection, SeriesBlock
 from opsagent.model.signal import Change, LogRecord, RawRow, RowType
+from opsagent.model.trace import Trace, TraceAnswer, TraceSearch
 from opsagent.model.transcript import Entry, Prompt, ToolResult, ToolSpec, Turn
 from opsagent.model.workload import Workload
 from opsagent.runbook import Runbook
@@ -294,6 +296,30 @@ class MetricsSource(Protocol):
 
     async def health(self) -> MetricsHealth:
         """Return what the source says of itself."""
+        ...
+
+
+class LogArchive(Protocol):
+    """Where a collector brings the logs of the cluster, also of pods that are gone. Bounded, redacted; a partial answer is marked.
+
+    Raises: Transient; Terminal if the archive will never answer this: a search that makes no sense, no
+    access, more than is read, not what we take it for.
+    """
+
+    async def search(self, search: LogSearch) -> LogAnswer:
+        """Return the newest lines that fit, oldest first; at most 1,000 over at most 30 days."""
+        ...
+
+
+class TraceArchive(Protocol):
+    """Where services bring their traces. Bounded, redacted; a partial answer is marked. Raises as ``LogArchive``."""
+
+    async def search(self, search: TraceSearch) -> TraceAnswer:
+        """Return traces that fit, newest first; at most 100 over at most 7 days."""
+        ...
+
+    async def trace(self, trace_id: str) -> Trace:
+        """Return one trace by its hexadecimal id, at most 500 of its spans; also raises NotFound."""
         ...
 
 

@@ -6,6 +6,7 @@ The token's file is read for every request, because tokens rotate. Nothing is ta
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,7 +31,10 @@ def read_token(path: Path) -> str:
 
 
 class RestReader:
-    """Reads from one server. ``section`` names it in messages and its keys in the configuration."""
+    """Reads from one server. ``section`` names it in messages and its keys in the configuration.
+
+    ``headers`` go along with every request.
+    """
 
     def __init__(
         self,
@@ -40,14 +44,16 @@ class RestReader:
         token_file: Path | None = None,
         ca_file: Path | None = None,
         seconds_max: float = SECONDS_MAX,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Terminal(f"{section}.url must begin with http:// or https:// and name a host")
-        self._section = section
+        self.section = section
         self._url = url.rstrip("/")
         self._token_file = token_file
         self._seconds_max = seconds_max
+        self._headers = dict(headers or {})
         self._client = httpx2.AsyncClient(
             timeout=seconds_max,
             verify=True if ca_file is None else _trusting(section, ca_file),
@@ -62,7 +68,19 @@ class RestReader:
             Transient: no whole answer in time.
             Terminal: there is too much of it, or the token's file cannot be read.
         """
-        headers = {}
+        status, body, is_cut = await self.read(path)
+        if is_cut:
+            raise Terminal(f"{self.section}: an answer of more than {BODY_BYTES_MAX} bytes")
+        return status, body
+
+    async def read(self, path: str) -> tuple[int, bytes, bool]:
+        """Return status and body of what is at ``path``, the body up to a limit, and whether there was more of it.
+
+        Raises:
+            Transient: no whole answer in time.
+            Terminal: the token's file cannot be read.
+        """
+        headers = dict(self._headers)
         if self._token_file is not None:
             headers["authorization"] = f"Bearer {read_token(self._token_file)}"
         body = bytearray()
@@ -74,11 +92,10 @@ class RestReader:
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > BODY_BYTES_MAX:
-                        words = f"{self._section}: an answer of more than {BODY_BYTES_MAX} bytes"
-                        raise Terminal(words)
+                        return response.status_code, bytes(body[:BODY_BYTES_MAX]), True
         except (httpx2.HTTPError, OSError) as error:  # TimeoutError is an OSError
-            raise Transient(f"{self._section}: {type(error).__name__}") from error
-        return response.status_code, bytes(body)
+            raise Transient(f"{self.section}: {type(error).__name__}") from error
+        return response.status_code, bytes(body), False
 
     async def aclose(self) -> None:
         """Close connections."""

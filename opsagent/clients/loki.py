@@ -1,0 +1,118 @@
+"""``ports.LogArchive`` on a Grafana Loki, or on what speaks its API.
+
+The labels of namespace, pod and container have to be labels of its streams, as collectors for Kubernetes
+make them. Source: grafana.com/docs/loki, "Loki HTTP API", query_range, and "Log queries".
+"""
+
+import re
+
+import msgspec
+
+from opsagent.clients.archive import (
+    Address,
+    LogFields,
+    Row,
+    ask,
+    instant,
+    literal,
+    log_answer,
+    matches,
+    nanoseconds,
+    row,
+    unknown_form,
+    whole,
+)
+from opsagent.clients.rest import RestReader
+from opsagent.model.archive import LogAnswer, LogSearch
+from opsagent.ports import Terminal
+
+SECTION = "log_archive"
+QUERY_RANGE = "/loki/api/v1/query_range"
+# Source: Grafana Alloy and promtail, what they name the labels of a pod's log.
+FIELDS = LogFields("namespace", "pod", "container")
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class _Entry(msgspec.Struct, array_like=True):
+    at: int  # Unix nanoseconds, as text; structured metadata may follow the line
+    line: str
+
+
+class _Stream(msgspec.Struct):
+    stream: dict[str, str]
+    values: list[msgspec.Raw]
+
+
+class _Streams(msgspec.Struct, rename="camel"):
+    result_type: str
+    result: list[_Stream]
+
+
+class _Body(msgspec.Struct):
+    data: _Streams
+    warnings: list[str] = []
+
+
+def logql(search: LogSearch, fields: LogFields = FIELDS) -> str:
+    """Return the search in LogQL.
+
+    Raises:
+        Terminal: it makes no sense.
+    """
+    pairs = (
+        f"{each.field}{'=~' if each.is_pattern else '='}{literal(each.text)}"
+        for each in matches(search, fields)
+    )
+    return " |= ".join([f"{{{', '.join(pairs)}}}", *map(literal, search.words)])
+
+
+class LokiArchive:
+    """One Loki."""
+
+    def __init__(self, address: Address, fields: LogFields = FIELDS) -> None:
+        for name in (fields.namespace, fields.pod, fields.container):
+            if not _LABEL.fullmatch(name):
+                raise Terminal(f"{SECTION}: {name!r} is no name of a label in Loki")
+        self._fields = fields
+        self._rest = RestReader(
+            SECTION,
+            address.url,
+            token_file=address.token_file,
+            ca_file=address.ca_file,
+            headers={"x-scope-orgid": address.tenant} if address.tenant else None,
+        )
+
+    async def search(self, search: LogSearch) -> LogAnswer:
+        """Return the lines.
+
+        Raises:
+            Transient, Terminal: see ``ports.LogArchive``.
+        """
+        parameters = {
+            "query": logql(search, self._fields),
+            "start": nanoseconds(search.start),
+            "end": nanoseconds(search.end),
+            "limit": str(search.lines_max + 1),  # one more tells whether there are more
+            "direction": "backward",
+        }
+        reply = await ask(self._rest, QUERY_RANGE, parameters)
+        body = whole(self._rest, reply, _Body)
+        if body.data.result_type != "streams":
+            raise unknown_form(self._rest)
+        rows = [self._row(each.stream, value) for each in body.data.result for value in each.values]
+        return log_answer(self._rest, rows, search, (*reply.warnings, *body.warnings))
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._rest.aclose()
+
+    def _row(self, labels: dict[str, str], raw: msgspec.Raw) -> Row | None:
+        entry = row(raw, _Entry)
+        if entry is None:
+            return None
+        try:
+            at = instant(entry.at)
+        except OverflowError:
+            return None
+        fields = self._fields
+        return Row(at, labels.get(fields.pod, ""), labels.get(fields.container, ""), entry.line)
