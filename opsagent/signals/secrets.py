@@ -7,7 +7,8 @@ every line of every log. So ``suspicion`` judges one word (a run without white s
 ``scrub`` and need not be shown to it. Words repeat; whoever reads many lines remembers the judgement.
 
 Both are linear in the text: patterns start at literals, their repeats run over one character class, over
-alternatives that begin differently, or are bounded. ``scrub`` is idempotent.
+alternatives that begin differently, or are bounded. ``scrub`` is idempotent. Its patterns are only tried where a
+hint stands, a pattern over the text in lower case that is quick to look for.
 
 Which digit stands in a word makes no difference to any pattern, so words may be judged with all their digits
 alike.
@@ -17,6 +18,7 @@ fewer than 32 characters passes.
 """
 
 import re
+from collections.abc import Callable
 from enum import Enum
 
 TEXT_LENGTH_MAX = 2048  # a v1 Event's message has at most 1024 bytes
@@ -70,15 +72,49 @@ _SORT_CHANGES_MIN_RATIO = 0.37
 _LETTERS_MIN_RATIO = 0.55
 
 
+# What a match begins with, in lower case.
+_TOKEN_HINT = re.compile(
+    r"eyj|a(?:\dt|kia|sia|gpa|ida|roa|npa|nva|ipa|bia|cca|iza|ge-)|g(?:h[pousr]_|ithub_|l[a-z]{2,4}-)|x(?:ox|app-)"
+    r"|hooks\.|hvs\.|ya\d|[rp]k_|s(?:k[_-]|g\.)|whsec_|npm_|pypi-|dop_"
+)
+_HEADER_HINT = re.compile(r"proxy-authorization|authorization|set-cookie|cookie")
+_SCHEME_HINT = re.compile(r"bearer|basic")
+_PAIR_HINT = re.compile(
+    r"p(?:ass|wd|rivate[_-]?key)|s(?:ecret|ignature|igning[_-]?key)|token|credential|\"auth|'auth"
+    r"|a(?:pi|ccess|ccount)[_-]?key|encryption[_-]?key"
+)
+
+
 def scrub(text: str) -> str:
     """Return ``text`` without secrets of known formats, with ``[redacted]`` in their places."""
     kept = _PEM.sub(MARK, text)
-    kept = _TOKENS.sub(MARK, kept)
+    kept = _replaced(_TOKENS, _TOKEN_HINT, lambda _: MARK, kept)
     kept = _URL_CREDENTIALS.sub(f"://{MARK}@", kept)
-    kept = _HEADER.sub(rf"\1\2{MARK}", kept)
-    kept = _SCHEME.sub(rf"\1 {MARK}", kept)
-    kept = _PAIR.sub(rf"\1\2{MARK}", kept)
+    kept = _replaced(_HEADER, _HEADER_HINT, lambda found: f"{found[1]}{found[2]}{MARK}", kept)
+    kept = _replaced(_SCHEME, _SCHEME_HINT, lambda found: f"{found[1]} {MARK}", kept)
+    kept = _replaced(_PAIR, _PAIR_HINT, lambda found: f"{found[1]}{found[2]}{MARK}", kept)
     return _RUN.sub(_unless_random, kept)
+
+
+def _replaced(
+    pattern: re.Pattern[str], hint: re.Pattern[str], by: Callable[[re.Match[str]], str], text: str
+) -> str:
+    """Return ``pattern.sub(by, text)``; the pattern is tried at its hints alone."""
+    if not text.isascii():
+        return pattern.sub(by, text)  # letters in lower case may stand elsewhere
+    lower = text.lower()
+    hinted = hint.search(lower)
+    pieces: list[str] = []
+    done = 0
+    while hinted is not None:
+        found = pattern.match(text, hinted.start())
+        if found is None:
+            hinted = hint.search(lower, hinted.start() + 1)
+        else:
+            pieces += text[done : found.start()], by(found)
+            done = found.end()
+            hinted = hint.search(lower, done)
+    return "".join((*pieces, text[done:])) if pieces else text
 
 
 def redact_text(text: str) -> str:
