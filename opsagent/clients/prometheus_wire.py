@@ -76,13 +76,22 @@ def range_parameters(
     Raises:
         Terminal: the template does not take these arguments, or the range makes no sense.
     """
+    text = expression(template, arguments)
+    return {"query": text, **grid(start, end, step)}
+
+
+def grid(start: dt.datetime, end: dt.datetime, step: dt.timedelta) -> dict[str, str]:
+    """Return when to evaluate a range; all times to the second.
+
+    Raises:
+        Terminal: the range makes no sense.
+    """
     first, last, width = int(start.timestamp()), int(end.timestamp()), int(step.total_seconds())
     if width < 1 or last < first or (last - first) // width >= POINTS_MAX:
         raise Terminal(
             f"a range of {last - first} s by {width} s: give 1 to {POINTS_MAX} points, a second or more apart"
         )
-    text = expression(template, arguments)
-    return {"query": text, "start": str(first), "end": str(last), "step": str(width)}
+    return {"start": str(first), "end": str(last), "step": str(width)}
 
 
 def answer_of(status: int, body: bytes) -> MetricAnswer:

@@ -1,19 +1,23 @@
-"""A Prometheus that has watched the simulated cluster since it was made, for the named expressions alone.
+"""A Prometheus that has watched the simulated cluster since it was made, for the named expressions and selections alone.
 
 Theory. Nothing polls: the cluster's changes are kept as they come, and the scrapes that were due in the
 meantime are made when somebody asks, each from the objects as they were at its instant. So quiet days
 cost nothing, and what is found does not depend on when it is asked for. Scrapes beyond the retention
 are never made.
 
-It answers by template, in process and over HTTP. Any other expression is a 400, as one that cannot be
-parsed is. Trouble, for tests: ``refusals`` are the statuses of the next answers, ``warnings`` come with
-every answer until taken away, ``set_down`` takes the targets of a job away. Rules and alerts: none.
+It answers by template and by selection, in process and over HTTP. Any other expression is a 400, as one that
+cannot be parsed is. Trouble, for tests: ``refusals`` are the statuses of the next answers, ``warnings`` come with
+every answer until taken away, ``set_down`` takes the targets of a job away, ``has_remote_read`` takes that away.
+Rules and alerts: none.
 """
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
+from opsagent.clients import prometheus_selections as selections
+from opsagent.clients.prometheus_remote import READ
 from opsagent.clients.prometheus_templates import recognise
 from opsagent.clients.prometheus_wire import (
     POINTS_MAX,
@@ -28,7 +32,9 @@ from opsagent.ports import Clock, KubeAnswer
 from opsagent.sim.cluster import Cluster
 from opsagent.sim.exposition import JOBS, Scene, exposed
 from opsagent.sim.metric_answers import Vector, answer
+from opsagent.sim.remote_read import answer_to, read_question
 from opsagent.sim.resources import DEPLOYMENTS, NODES, PODS, REPLICA_SETS
+from opsagent.sim.selected import samples_of, seen
 from opsagent.sim.store import Entry
 from opsagent.sim.tsdb import Labels, Tsdb
 from opsagent.sim.values import Obj, encode, seconds
@@ -40,6 +46,7 @@ PENDING_MAX = 10_000  # changes that wait for the scrapes before them
 _WATCHED = (NODES, DEPLOYMENTS, REPLICA_SETS, PODS)
 _JSON = {"content-type": "application/json"}
 _TEXT = {"content-type": "text/plain; version=0.0.4"}
+_PROTOBUF = {"content-type": "application/x-protobuf", "content-encoding": "snappy"}
 _STATUS_WORDS = {400: "bad_data", 422: "execution", 503: "timeout"}
 
 
@@ -49,6 +56,7 @@ class Prometheus:
     def __init__(self, cluster: Cluster, *, scrape_seconds: int = SCRAPE_SECONDS) -> None:
         self.warnings: list[str] = []
         self.refusals: deque[int] = deque()
+        self.has_remote_read = True
         self.answer_delay_seconds = 0.0
         self._cluster = cluster
         self._interval = seconds(scrape_seconds)
@@ -125,11 +133,15 @@ class Prometheus:
 
     # Answers
 
-    def handle(self, path: str, parameters: Mapping[str, str], now: dt.datetime) -> KubeAnswer:
+    def handle(
+        self, path: str, parameters: Mapping[str, str], now: dt.datetime, body: bytes = b""
+    ) -> KubeAnswer:
         """Answer one request at ``now``."""
         if self.refusals:
             return _refusal(self.refusals.popleft(), "as a test wants it")
         self.scrape_until(now)
+        if path == READ and self.has_remote_read:
+            return self._read(body)
         answers = {
             QUERY: self._query,
             QUERY_RANGE: self._query_range,
@@ -156,8 +168,8 @@ class Prometheus:
         return self._good({"resultType": "vector", "result": result})
 
     def _query_range(self, parameters: Mapping[str, str], _now: dt.datetime) -> KubeAnswer:
-        asked = recognise(parameters.get("query", ""))
-        if asked is None:
+        vector_at = self._expression(parameters.get("query", ""))
+        if vector_at is None:
             return _refusal(400, 'invalid parameter "query": no expression that is known here')
         first, last, step = (
             round(float(parameters[name]) * 1000) for name in ("start", "end", "step")
@@ -166,11 +178,28 @@ class Prometheus:
             return _refusal(400, "exceeded maximum resolution of 11,000 points per timeseries.")
         lines: dict[Labels, list[list[object]]] = {}
         for stamp in range(first, last + 1, step):
-            found: Vector = answer(*asked, self._db, stamp)
-            for labels, value in found.items():
+            for labels, value in vector_at(stamp).items():
                 lines.setdefault(labels, []).append([stamp / 1000, _text(value)])
         result = [{"metric": dict(labels), "values": values} for labels, values in lines.items()]
         return self._good({"resultType": "matrix", "result": result})
+
+    def _expression(self, text: str) -> Callable[[int], Vector] | None:
+        """Return what evaluates ``text`` at a stamp in Unix ms, None if it is not known."""
+        asked = recognise(text)
+        if asked is not None:
+            return partial(answer, *asked, self._db)
+        wanted = selections.recognise(text)
+        return None if wanted is None else partial(seen, self._db, wanted)
+
+    def _read(self, body: bytes) -> KubeAnswer:
+        try:
+            asked = read_question(body)
+        except (ValueError, IndexError) as error:
+            return KubeAnswer(400, f"{error}\n".encode(), _TEXT)
+        if not selections.is_known(asked.matchers):
+            return KubeAnswer(400, b"no selection that is known here\n", _TEXT)
+        found = samples_of(self._db, asked.matchers, asked.start_ms, asked.end_ms)
+        return KubeAnswer(200, answer_to(found), _PROTOBUF)
 
     def _good(self, data: Obj) -> KubeAnswer:
         body: Obj = {"status": "success", "data": data}

@@ -30,7 +30,8 @@ async def prometheus_serving(
             await asyncio.sleep(prometheus.answer_delay_seconds)
         if token and http.headers.get("authorization") != f"Bearer {token}":
             return Response("Unauthorized\n", 401)
-        found = prometheus.handle(http.url.path, dict(http.query_params), clock.now())
+        asked, body = dict(http.query_params), await http.body()
+        found = prometheus.handle(http.url.path, asked, clock.now(), body)
         return Response(found.body, found.status, dict(found.headers))
 
     app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])

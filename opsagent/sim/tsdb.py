@@ -94,6 +94,16 @@ class Tsdb:
             for labels, track in sorted(self._tracks[metric].items()):
                 yield metric, labels, list(zip(track.stamps, track.values, strict=True))
 
+    def between(
+        self, metric: str, first: int, last: int
+    ) -> Iterator[tuple[Labels, list[tuple[int, float | None]]]]:
+        """Yield each series of ``metric`` that has samples from ``first`` to ``last``, both included; None is a stale mark."""
+        for labels, track in self._tracks.get(metric, {}).items():
+            part = slice(bisect_left(track.stamps, first), bisect_right(track.stamps, last))
+            found = list(zip(track.stamps[part], track.values[part], strict=True))
+            if found:
+                yield labels, found
+
     def _matching(self, metric: str, where: Mapping[str, str]) -> Iterator[tuple[Labels, _Track]]:
         for labels, track in self._tracks.get(metric, {}).items():
             if where.items() <= dict(labels).items():

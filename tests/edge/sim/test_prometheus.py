@@ -8,8 +8,12 @@ import json
 
 import pytest
 
+from opsagent.clients.prometheus_remote import READ, question
+from opsagent.clients.prometheus_selections import Comparison, Matcher, matchers
+from opsagent.clients.prometheus_series import milliseconds
 from opsagent.clients.prometheus_templates import expression
 from opsagent.model.metrics import MetricArguments, MetricTemplate
+from opsagent.model.series import Selection
 from opsagent.sim import Fault, fault_patch
 from opsagent.sim.ownership import Write
 from opsagent.sim.prometheus import PENDING_MAX, Prometheus
@@ -83,6 +87,23 @@ def test_changes_that_nobody_asks_about_are_kept_within_bounds():
         changed = node["metadata"] | {"labels": {"number": str(number)}}
         node = hand.cluster.store.update(NODES, node | {"metadata": changed}, Write("tester", at))
     assert len(prometheus._pending) < PENDING_MAX
+
+
+def test_remote_read_answers_selections_alone():
+    hand = Hand()
+    prometheus = Prometheus(hand.cluster)
+    hand.wait(60)
+
+    def status(body: bytes) -> int:
+        return prometheus.handle(READ, {}, hand.cluster.now, body).status
+
+    anything = (Matcher("__name__", Comparison.MATCHES, ".+"),)
+    now_ms = milliseconds(hand.cluster.now)
+    assert status(question(matchers(Selection.TARGETS_UP), 0, now_ms)) == 200
+    assert status(question(anything, 0, now_ms)) == 400
+    assert status(b"junk") == 400
+    prometheus.has_remote_read = False
+    assert status(question(matchers(Selection.TARGETS_UP), 0, now_ms)) == 404
 
 
 MINUTE = 60_000

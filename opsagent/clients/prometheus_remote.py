@@ -1,0 +1,284 @@
+"""Prometheus' remote read in bulk: a question and its sampled answer, protobuf by hand, twenty nanoseconds a sample.
+
+Theory of operation. An answer is one message a series: its labels, then its samples. A sample of these decades takes
+18 bytes: a head of two (field, length), a tag and eight bytes of value, a tag and six of stamp, whose first five have
+the high bit and the last has not. A value of zero is left out, which leaves 9. So the samples of many series, put
+behind each other, are rows of nine bytes, and three sorts of rows tell everything:
+
+    full   12 10 09 v v v v v v     the head of a sample and the first six bytes of its value
+    end    v v 10 t t t t t t       what must follow it, and follows nothing else
+    zero   12 07 10 t t t t t t     a sample that is zero
+
+A ``full`` row cannot be an ``end``, whose third byte differs; so the ``full`` rows are found by their heads, the rows
+after them are ``end``, all others must be ``zero``, and masks verify every byte that is neither value nor stamp. Where
+that fails (another century, native histograms, fields in another order) the series is read byte by byte. Series of
+which one fails are halved until it is alone.
+
+It refuses what breaks a bound before it costs memory: the length that snappy announces, series, samples.
+Source: prometheus.io/docs, "Remote Read API"; prompb/types.proto of Prometheus; protobuf.dev, "Encoding".
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import cramjam
+import numpy as np
+from numpy.typing import NDArray
+
+from opsagent.clients.prometheus_labels import LabelMemory
+from opsagent.clients.prometheus_selections import Matcher
+from opsagent.clients.protobuf import Bytes, field, fields, read_varint
+from opsagent.model.series import Labels, SeriesBlock, Stamps, Values
+from opsagent.ports import Terminal
+
+READ = "/api/v1/read"
+HEADERS = {
+    "content-type": "application/x-protobuf",
+    "content-encoding": "snappy",
+    "x-prometheus-remote-read-version": "0.1.0",
+}
+DECODED_BYTES_MAX = 128 * 2**20
+SERIES_MAX = 100_000
+SLOW_BYTES_MAX = 16 * 2**20  # that are read byte by byte: seconds
+STAMP_MAX = 253_402_300_800_000  # the year 10000
+UNKNOWN_FORM = "metrics: an answer of remote read in no known form: check metrics.url"
+
+Samples: TypeAlias = tuple[Stamps, Stamps, Values]
+"""How many each series has, then stamps and values of all."""
+
+_GROUP_BYTES = 2**18  # rows that stay in the cache while they are looked at
+_ROW_BYTES = 9
+_ROW = np.dtype(
+    {
+        "names": ["head", "tail"],  # bytes 0 to 3, and 1 to 8
+        "formats": ["<u4", "<u8"],
+        "offsets": [0, 1],
+        "itemsize": _ROW_BYTES,
+    }
+)
+_SAMPLES, _VALUE, _STAMP, _NAME, _TEXT = 2, 1, 2, 1, 2  # numbers of fields
+_FIRST = 0x0A  # field 1, with a length
+_HIGH_BIT = 0x80
+_PADDING = b"\0\0"  # so that eight bytes can be looked at wherever a row begins
+_HEAD = np.uint32(0xFFFFFF)
+_FULL = np.uint32(0x09_10_12)
+_ZERO = np.uint32(0x10_07_12)
+_END_MASK = np.uint64(0x80_80_80_80_80_80_FF_00)
+_END = np.uint64(0x00_80_80_80_80_80_10_00)
+_LOW_BYTES = np.uint64(0x00_7F_00_7F_00_7F)
+_HIGH_BYTES = np.uint64(0x7F_00_7F_00_7F_00)
+_WORD_BITS = np.uint64(0x3FFF)
+_WORD = np.uint64(16)
+_ONE, _TWO = np.uint64(1), np.uint64(2)
+
+
+def question(wanted: Sequence[Matcher], start_ms: int, end_ms: int) -> bytes:
+    """Return the body that asks for the samples of all series that ``wanted`` means; both ends are included."""
+    assert 0 <= start_ms <= end_ms
+    query = field(1, start_ms) + field(2, end_ms)
+    for each in wanted:
+        comparison = field(1, each.comparison.value)
+        texts = field(2, each.label.encode()) + field(3, each.value.encode())
+        query += field(3, comparison + texts)
+    return bytes(cramjam.snappy.compress_raw(field(1, query)))
+
+
+class RemoteReader:
+    """Reads the answers of one server."""
+
+    def __init__(self) -> None:
+        self._memory = LabelMemory(_labels)
+
+    def block(self, body: Bytes) -> SeriesBlock:
+        """Return what a good answer holds.
+
+        Raises:
+            Terminal: it is no such answer, or breaks a bound.
+        """
+        try:
+            labels, regions = self._series(_unpacked(body))
+            counts, stamps, values = _samples(regions)
+        except (IndexError, ValueError) as error:
+            raise Terminal(UNKNOWN_FORM) from error
+        starts: Stamps = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return SeriesBlock(labels, starts, stamps, values)
+
+    def _series(self, message: bytearray) -> tuple[tuple[Labels, ...], list[memoryview]]:
+        """Return the labels of every series, and the bytes of its samples."""
+        view = memoryview(message)
+        labels: list[Labels] = []
+        regions: list[memoryview] = []
+        results = _parts(message, 0, len(message))
+        every = (part for each in results for part in _parts(message, each.start, each.stop))
+        for number, series in enumerate(every):
+            if number == SERIES_MAX:
+                raise Terminal(f"metrics: an answer of more than {SERIES_MAX} series")
+            first = _after_labels(message, series.start, series.stop)
+            if first < series.stop:  # else the server knows it, but has no sample of that time
+                labels.append(self._memory.labels(bytes(view[series.start : first])))
+                regions.append(view[first : series.stop])
+        return tuple(labels), regions
+
+
+def _unpacked(body: Bytes) -> bytearray:
+    """Return what snappy packed."""
+    try:
+        size = cramjam.snappy.decompress_raw_len(body)
+        if size > DECODED_BYTES_MAX:
+            raise Terminal(
+                f"metrics: an answer that unpacks to more than {DECODED_BYTES_MAX} bytes"
+            )
+        message = bytearray(size)
+        cramjam.snappy.decompress_raw_into(body, message)
+    except cramjam.DecompressionError as error:
+        raise Terminal(UNKNOWN_FORM) from error
+    return message
+
+
+def _parts(message: Bytes, start: int, stop: int) -> Iterator[slice]:
+    """Yield where each of the messages lies that fill ``start`` to ``stop`` as field 1.
+
+    Raises:
+        Terminal, IndexError: there is anything else.
+    """
+    while start < stop:
+        if message[start] != _FIRST:
+            raise Terminal(UNKNOWN_FORM)
+        length, first = read_varint(message, start + 1)
+        start = first + length
+        if start > stop:
+            raise Terminal(UNKNOWN_FORM)
+        yield slice(first, start)
+
+
+def _after_labels(message: Bytes, start: int, stop: int) -> int:
+    """Return where the labels of a series end that begin at ``start``."""
+    while start < stop and message[start] == _FIRST:
+        length = message[start + 1]
+        if length < _HIGH_BIT:
+            start += 2 + length
+        else:
+            length, start = read_varint(message, start + 1)
+            start += length
+    if start > stop:
+        raise Terminal(UNKNOWN_FORM)
+    return start
+
+
+def _labels(raw: bytes) -> Iterator[tuple[str, str]]:
+    for label in _parts(raw, 0, len(raw)):
+        texts = dict(fields(raw[label]))
+        name, text = texts.get(_NAME, b""), texts.get(_TEXT, b"")
+        if not isinstance(name, bytes) or not isinstance(text, bytes):
+            raise Terminal(UNKNOWN_FORM)
+        yield name.decode(), text.decode()
+
+
+def _samples(regions: Sequence[memoryview]) -> Samples:
+    """Return the samples of all regions, in groups that fit the cache.
+
+    Raises:
+        Terminal: too much of it is not made of rows.
+    """
+    parts: list[Samples] = []
+    slow_bytes = 0
+    for group in _grouped(regions):
+        for part in _of_group(group):
+            if isinstance(part, memoryview):
+                slow_bytes += len(part)
+                if slow_bytes > SLOW_BYTES_MAX:
+                    raise Terminal(UNKNOWN_FORM)
+                parts.append(_of_fields(bytes(part)))
+            else:
+                parts.append(part)
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Samples]) -> Samples:
+    counts, stamps, values = zip(*parts, strict=True)
+    return np.concatenate(counts), np.concatenate(stamps), np.concatenate(values)
+
+
+def _grouped(regions: Sequence[memoryview]) -> Iterator[Sequence[memoryview]]:
+    first, size = 0, 0
+    for index, region in enumerate(regions):
+        size += len(region)
+        if size >= _GROUP_BYTES:
+            yield regions[first : index + 1]
+            first, size = index + 1, 0
+    yield regions[first:]
+
+
+def _of_group(regions: Sequence[memoryview]) -> Iterator[Samples | memoryview]:
+    """Yield samples of regions, and each region that is not made of rows, in their order."""
+    found = _of_rows(regions)
+    if found is not None:
+        yield found
+    elif len(regions) == 1:
+        yield regions[0]
+    else:
+        half = len(regions) // 2
+        yield from _of_group(regions[:half])
+        yield from _of_group(regions[half:])
+
+
+def _of_rows(regions: Sequence[memoryview]) -> Samples | None:
+    """Return the samples if all regions are made of rows, else None."""
+    sizes = np.array([len(each) for each in regions], np.int64)
+    if (sizes % _ROW_BYTES).any():
+        return None
+    bounds = np.cumsum(sizes) // _ROW_BYTES
+    count = int(bounds[-1]) if len(bounds) else 0
+    if not count:
+        return sizes, np.empty(0, np.int64), np.empty(0)
+    joined = b"".join([*regions, _PADDING])
+    rows = np.frombuffer(joined, _ROW, count)
+    head = rows["head"] & _HEAD
+    is_full = head == _FULL
+    before: slice | Stamps = slice(0, None, 2)
+    ends: slice | Stamps = slice(1, None, 2)
+    if not is_full[before].all() or is_full[ends].any():  # zeros among them: half as quick
+        ends = np.flatnonzero(~is_full)
+        before = ends - 1
+    is_long = is_full[before]
+    tail = rows["tail"][ends]
+    is_verified = (
+        np.count_nonzero(is_long) + len(tail) == count  # each full row has its end
+        and not is_full[bounds - 1].any()  # in the same series
+        and (is_long | (head[ends] == _ZERO)).all()
+        and ((tail & _END_MASK) == _END).all()
+    )
+    if not is_verified:
+        return None
+    eights = np.ndarray((count,), "<f8", joined, 3, (_ROW_BYTES,))
+    values: Values = np.where(is_long, eights[before], 0.0)
+    ended = np.concatenate([[0], np.cumsum(~is_full)])[bounds]
+    return np.diff(ended, prepend=0), _stamps(tail >> _WORD), values
+
+
+def _stamps(packed: NDArray[np.uint64]) -> Stamps:
+    """Return the numbers whose variable length is six bytes: seven bits in each, the lowest first."""
+    words = (packed & _LOW_BYTES) | ((packed & _HIGH_BYTES) >> _ONE)  # 14 bits in each of three
+    first, second, third = (words & (_WORD_BITS << _WORD * np.uint64(n)) for n in range(3))
+    stamps: Stamps = (first | second >> _TWO | third >> _TWO + _TWO).view(np.int64)
+    return stamps
+
+
+def _of_fields(region: bytes) -> Samples:
+    """Return the samples of one series, read field by field."""
+    stamps: list[int] = []
+    values: list[float] = []
+    for number, content in fields(region):
+        if number > _SAMPLES:  # exemplars, native histograms
+            continue
+        if number < _SAMPLES or not isinstance(content, bytes):  # labels behind samples
+            raise Terminal(UNKNOWN_FORM)
+        sample = dict(fields(content))
+        value, stamp = sample.get(_VALUE, 0.0), sample.get(_STAMP, 0)
+        if not isinstance(value, float) or not isinstance(stamp, int):
+            raise Terminal(UNKNOWN_FORM)
+        if not 0 <= stamp <= STAMP_MAX:  # a negative one has 64 bits
+            raise Terminal("metrics: a sample at no time")
+        stamps.append(stamp)
+        values.append(value)
+    return np.array([len(stamps)]), np.array(stamps, np.int64), np.array(values, np.float64)
