@@ -22,13 +22,14 @@ from opsagent.controllers.intake import Intake
 from opsagent.controllers.report import Report, Tree
 from opsagent.detection.alerts import symptoms_of
 from opsagent.executor import ExecutorConfig, build as build_executor
+from opsagent.notify import parting
 from opsagent.ports import (
     ApprovalDesk,
     Executor,
     IdSource,
     KubeTransport,
     Leadership,
-    Terminal,
+    Unwritable,
 )
 from opsagent.runtime.serving import serve
 from opsagent.settings import Settings
@@ -36,6 +37,8 @@ from opsagent.store.daemon import SqliteStore
 from opsagent.store.executor import ExecutorStore
 from opsagent.term import Leading, Opened
 from opsagent.world import World
+
+IDENTITY_FILE = "identity"  # of this install, in its state folder
 
 log = structlog.get_logger(__name__)
 
@@ -58,31 +61,48 @@ class Daemon:
         """Run until cancelled.
 
         Raises:
-            Terminal: the state cannot be used, the port is taken, or a part failed for good.
+            Unwritable: the state cannot be used; people have been told.
+            Terminal: the state is in use, the port is taken, or a part failed for good.
         """
-        world = self._world
         async with AsyncExitStack() as stack:
-            _state_folder(self._state)
-            store = await SqliteStore.open(self._state / "daemon.db")
-            stack.push_async_callback(store.aclose)
-            hands = None
-            if world.hands is not None:
-                hands = await self._open_hands(world.hands, stack)
-            leadership = self._leadership()
-            report = Report(
-                store,
-                hands[0] if hands else None,
-                leadership,
-                facts=self._facts(),
-                now=world.clock.now,
-                metrics=world.metrics,
-            )
-            if world.is_serving:
-                await self._serve(report, stack)
-            self._up.set_result(report)
-            key = _kept(self._state / "redaction.key", world.ids)
-            opened = Opened(store, hands, report, self._intake, key)
-            await leadership.run(partial(self._lead, opened))
+            try:
+                await self._run(stack)
+            except Unwritable as error:
+                await self._part(str(error))
+                raise
+
+    async def _run(self, stack: AsyncExitStack) -> None:
+        world = self._world
+        _state_folder(self._state)
+        store = await SqliteStore.open(self._state / "daemon.db")
+        stack.push_async_callback(store.aclose)
+        hands = None
+        if world.hands is not None:
+            hands = await self._open_hands(world.hands, stack)
+        leadership = self._leadership()
+        report = Report(
+            store,
+            hands[0] if hands else None,
+            leadership,
+            facts=self._facts(),
+            now=world.clock.now,
+            metrics=world.metrics,
+        )
+        if world.is_serving:
+            await self._serve(report, stack)
+        self._up.set_result(report)
+        key = _kept(self._state / "redaction.key", world.ids)
+        opened = Opened(store, hands, report, self._intake, key)
+        await leadership.run(partial(self._lead, opened))
+
+    async def _part(self, reason: str) -> None:
+        """Tell people, past the store, that nothing is done any more. Sources, fold and executor have ended."""
+        log.error("state.unwritable", reason=reason)
+        if self._world.notifier is not None:
+            install = _read_if_there(self._state / IDENTITY_FILE)
+            now = self._world.clock.now()
+            message = parting.unwritable(install, self._settings.cluster, reason, now)
+            await parting.tell(self._world.notifier, message)
 
     async def _lead(self, opened: Opened) -> None:
         snapshot = await opened.store.load()
@@ -115,7 +135,7 @@ class Daemon:
             world.cluster,
             namespace=lease.namespace,
             name=lease.name,
-            identity=f"opsagent-{_kept(self._state / 'identity', world.ids).decode()[:12]}",
+            identity=f"opsagent-{_kept(self._state / IDENTITY_FILE, world.ids).decode()[:12]}",
             clock=world.clock,
             chance=world.chance,
         )
@@ -157,7 +177,7 @@ def _state_folder(path: Path) -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise Terminal(f"cannot make the state folder {path}: {error.strerror}") from error
+        raise Unwritable(f"cannot make the state folder {path}: {error.strerror}") from error
     return path
 
 
@@ -165,7 +185,7 @@ def _kept(path: Path, ids: IdSource) -> bytes:
     """Return the install's own secret, made at first use and kept for the owner alone.
 
     Raises:
-        Terminal: it can be neither read nor made.
+        Unwritable: it can be neither read nor made.
     """
     try:
         if not path.exists():
@@ -175,4 +195,11 @@ def _kept(path: Path, ids: IdSource) -> bytes:
             draft.replace(path)
         return path.read_bytes()
     except OSError as error:
-        raise Terminal(f"cannot keep {path}: {error.strerror}") from error
+        raise Unwritable(f"cannot keep {path}: {error.strerror}") from error
+
+
+def _read_if_there(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""

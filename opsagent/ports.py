@@ -46,6 +46,10 @@ class Terminal(Exception):
     """The world refused for good: do not retry, tell a person."""
 
 
+class Unwritable(Terminal):
+    """Our own state can no longer be written or trusted: nothing may be done until a person has repaired it."""
+
+
 class Gone(Exception):
     """The resource version is too old (410): list again."""
 

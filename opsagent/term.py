@@ -25,7 +25,7 @@ from opsagent.model.kube import KubeObject
 from opsagent.model.plan import VerifySpec
 from opsagent.model.signal import RowType
 from opsagent.notify.delivery import after_failure
-from opsagent.ports import ApprovalDesk, Executor, Investigator, Snapshot
+from opsagent.ports import ApprovalDesk, Executor, Investigator, Snapshot, Unwritable
 from opsagent.responder.investigator import ModelInvestigator, RulesInvestigator
 from opsagent.responder.library import FolderLibrary, shipped_folder
 from opsagent.responder.rules import propose_revision
@@ -103,6 +103,11 @@ class Leading:
         intake.begin(self._pipeline, self._fold)
         try:
             await self._supervisor.run()
+        except Unwritable as error:
+            report.failure = str(
+                error
+            )  # at once: the Lease is given up next, and stand-bys are ready
+            raise
         finally:
             intake.end()
             report.term = None

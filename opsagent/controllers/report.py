@@ -89,6 +89,7 @@ class Report:
         self._metrics = metrics
         self._started_at = now()
         self.term: Term | None = None
+        self.failure = ""  # why the process is about to end
         self.changes = News()
 
     def now(self) -> dt.datetime:
@@ -102,6 +103,8 @@ class Report:
 
     def unready(self) -> Sequence[str]:
         """Return why the daemon cannot do its work now; a healthy stand-by is ready."""
+        if self.failure:
+            return (self.failure,)
         if not self._leadership.is_leader:
             problem = self._leadership.problem
             return (f"the cluster cannot be asked who is the leader: {problem}",) if problem else ()

@@ -28,6 +28,7 @@ from opsagent.ports import (
     NotFound,
     Terminal,
     Transient,
+    Unwritable,
 )
 from opsagent.signals.redaction import redact_text
 
@@ -128,6 +129,8 @@ class Respond:
     async def _submit(self, desk: ApprovalDesk, proposal: Proposal) -> None:
         try:
             record = await desk.submit(proposal)
+        except Unwritable:
+            raise
         except (Forbidden, NotFound, Terminal) as error:
             reason = f"the executor cannot prepare it: {error}"
             await self._fold.put(Unplanned(proposal.incident_id, reason))

@@ -6,8 +6,8 @@ one plan after another, because the guard's limits count what was written before
 takes minutes, so each plan that was sent is followed by a task of its own. Between rounds the loop
 sleeps until a plan moves or the next one expires: a quiet day costs nothing.
 
-Troubles that may pass leave a plan where it is, to be tried again; a full disk or a bug ends the loop, and
-its supervisor starts it anew on what is stored.
+Troubles that may pass leave a plan where it is, to be tried again. A bug ends the loop, and its supervisor starts
+it anew on what is stored. A store that cannot be written ends it for good: no intent, no action.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from opsagent.executor.journal import Journal
 from opsagent.executor.rollback import Rollback
 from opsagent.executor.verification import Verification
 from opsagent.model.plan import PlanRecord, PlanState
-from opsagent.ports import Conflict, Transient
+from opsagent.ports import Conflict, Transient, Unwritable
 
 RETRY_SECONDS = 1.0  # after a trouble that may pass; no plan outlives its expiry by more
 
@@ -43,17 +43,28 @@ class Engine:
         self._followed: set[str] = set()
 
     async def run(self) -> None:
-        """Reconcile what a crash left, then execute, verify and expire until cancelled."""
+        """Reconcile what a crash left, then execute, verify and expire until cancelled.
+
+        Raises:
+            Unwritable: the store can no longer be written.
+        """
         self._followed.clear()
-        async with asyncio.TaskGroup() as group:
-            while True:
-                seen = await self._journal.newest_seq()
-                seconds = await self._round(group)
-                try:
-                    async with asyncio.timeout(seconds):
-                        await self._journal.wait_changed(seen)
-                except TimeoutError:
-                    continue
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._rounds(group)
+        except BaseExceptionGroup as failures:
+            ended, _ = failures.split(Unwritable)
+            raise (failures if ended is None else ended.exceptions[0]) from None
+
+    async def _rounds(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            seen = await self._journal.newest_seq()
+            seconds = await self._round(group)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._journal.wait_changed(seen)
+            except TimeoutError:
+                continue
 
     async def _round(self, group: asyncio.TaskGroup) -> float | None:
         """Do the next step of every open plan; return when to look again, None: when something moves."""

@@ -8,7 +8,7 @@ from opsagent.model.alert import Severity
 
 
 class NotificationReason(StrEnum):
-    """Why a person is told. One message per incident, severity and reason."""
+    """Why a person is told. One message per incident, severity and reason, but for the last."""
 
     OPENED = "opened"
     WORSE = "worse"
@@ -16,11 +16,12 @@ class NotificationReason(StrEnum):
     APPROVAL_EXPIRED = "approval_expired"
     NEEDS_PERSON = "needs_person"
     RESOLVED = "resolved"
+    UNWRITABLE = "unwritable"  # about opsagent itself: no incident
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One message. ``lines`` are plain text, redacted, already short."""
+    """One message. ``lines`` are plain text, redacted, already short; ``incident_id`` is empty if it is about none."""
 
     notification_id: str
     incident_id: str

@@ -13,8 +13,9 @@ Conventions for migrations. Each schema is one ``sqlite_utils.Migrations`` next 
 functions are named ``m001_<what>``, ``m002_<what>`` and get a ``sqlite_utils.Database``; a released
 one is never edited. A migration and its record commit together.
 
-What this module refuses: a second writer; continuing on a full, corrupt or unwritable file. Those are
-``Terminal`` with the path in the message. Other SQL errors are programming errors and pass through.
+What this module refuses: a second writer (``Terminal``); beginning or continuing on a full, corrupt or
+unwritable file (``Unwritable``), both with the path in the message. Whether it can be written is tried when it
+is opened, not only at the first commit. Other SQL errors are programming errors and pass through.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from typing import Literal, TypeVar
 import structlog
 from sqlite_utils import Database as Schema, Migrations
 
-from opsagent.ports import Terminal
+from opsagent.ports import Terminal, Unwritable
 
 T = TypeVar("T")
 Synchronous = Literal["NORMAL", "FULL"]
@@ -152,6 +153,7 @@ def _open_writer(
         connection.execute("PRAGMA foreign_keys=ON")
         # No plug-ins: nothing that happens to be installed may run on our connections.
         migrations.apply(Schema(connection, execute_plugins=False))
+        connection.execute("PRAGMA user_version=0")  # a page to the log, also if it says so already
     except BaseException:
         connection.close()
         raise
@@ -195,7 +197,8 @@ class Database:
                 power cut, never in a crash of the process.
 
         Raises:
-            Terminal: somebody else has it open, or the file or folder cannot be used.
+            Terminal: somebody else has it open.
+            Unwritable: the file or its folder cannot be used.
         """
         version, is_risky = sqlite_version()
         if is_risky:
@@ -204,7 +207,7 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = _lock(path)
         except OSError as error:
-            raise Terminal(f"{path}: {error.strerror}") from error
+            raise Unwritable(f"{path}: {error.strerror}") from error
         threads = [ThreadPoolExecutor(1, f"{path.name}-{role}") for role in ("writer", "reader")]
         loop = asyncio.get_running_loop()
         try:
@@ -217,7 +220,7 @@ class Database:
             for thread in threads:
                 thread.shutdown(wait=False)
             if isinstance(error, OSError | sqlite3.Error):
-                raise Terminal(f"{path}: {_reason(error)}") from error
+                raise Unwritable(f"{path}: {_reason(error)}") from error
             raise
         return cls(path, lock, _Lane(writer, threads[0]), _Lane(reader, threads[1]))
 
@@ -227,7 +230,7 @@ class Database:
         Cancelling the caller does not stop ``fn``: what it began is committed or rolled back whole.
 
         Raises:
-            Terminal: the file can no longer be trusted.
+            Unwritable: the file can no longer be trusted.
         """
 
         def transaction(connection: sqlite3.Connection) -> T:
@@ -248,7 +251,7 @@ class Database:
         """Run ``fn`` on one consistent state, the last commit or a later one; it cannot write.
 
         Raises:
-            Terminal: the file can no longer be trusted.
+            Unwritable: the file can no longer be trusted.
         """
 
         def snapshot(connection: sqlite3.Connection) -> T:
@@ -267,7 +270,7 @@ class Database:
         except sqlite3.Error as error:
             reason = fatal_reason(error)
             if reason:
-                raise Terminal(f"{self.path}: {reason}") from error
+                raise Unwritable(f"{self.path}: {reason}") from error
             raise
 
     async def aclose(self) -> None:

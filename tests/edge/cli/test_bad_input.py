@@ -1,22 +1,24 @@
 """What a stranger can get wrong: each ends with its exit code and a message that helps, and nothing is lost."""
 
+import base64
 import json
 import signal
 import socket
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from opsagent.sim import OPSAGENT, Fault, fault_patch
+from opsagent.sim.receiver import Receiver, receiving
 from opsagent.sim.server import write_kubeconfig
 from opsagent.sources.recording import Recording
 from opsagent.terminal import Exit
 from tests.edge.cli.child import Child, Ended, opsagent, running
 from tests.fakes.served_shop import Served, served_shop
+from tests.fakes.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.timeout(180)  # whole programs, on a machine that may be busy
 
@@ -91,24 +93,9 @@ async def test_an_expired_token_is_refused_with_the_likely_cause(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place)
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk here")
-    yield place
-    subprocess.run(("umount", place), check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Fill ``disk``; return what takes the room."""
-    ballast = disk / "ballast"
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while file.write(b"x" * 4096):
-            pass
-    return ballast
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk") as place:
+        yield place
 
 
 def is_sound(path: Path) -> bool:
@@ -116,18 +103,24 @@ def is_sound(path: Path) -> bool:
         return connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-async def test_a_full_disk_stops_the_daemon_and_loses_nothing(
-    small_disk: Path, tmp_path: Path
+async def test_a_full_disk_stops_the_daemon_which_says_so_once_and_loses_nothing(
+    disk: Path, tmp_path: Path
 ) -> None:
-    state = small_disk / "state"
-    async with served_shop(tmp_path) as served:
-        config = served.write_config(state_dir=str(state))
+    state, receiver = disk / "state", Receiver(b"k" * 32)
+    (tmp_path / "secret").write_text(base64.b64encode(receiver.secret).decode())
+    async with served_shop(tmp_path) as served, receiving(receiver) as hook:
+        webhook = {"url": hook, "secret_file": "secret"}
+        config = served.write_config(state_dir=str(state), webhook=webhook)
         async with running(tmp_path, "run", "--config", config) as child:
             await child.until_ready(state)
-            ballast = fill(small_disk)
+            ballast = fill(disk)
             await served.patch(fault_patch(Fault.MISSING_IMAGE))
             ended = await child.ended()
         failed(ended, Exit.FAILED, "daemon.db", "full")
+        again = await opsagent(tmp_path, "run", "--config", config)
+        failed(again, Exit.FAILED, "daemon.db", "full")
+        assert receiver.reasons == ["unwritable"]
+        assert receiver.repeated_total == 1, "an id for an interval, not for a start"
         ballast.unlink()
         assert is_sound(state / "daemon.db")
         assert is_sound(state / "executor.db")
@@ -138,15 +131,15 @@ async def test_a_full_disk_stops_the_daemon_and_loses_nothing(
 
 
 async def test_a_full_disk_ends_a_recording_that_can_still_be_played(
-    small_disk: Path, tmp_path: Path
+    disk: Path, tmp_path: Path
 ) -> None:
-    out = small_disk / "out"
+    out = disk / "out"
     async with (
         served_shop(tmp_path) as served,
         running(tmp_path, "record", out, "--kubeconfig", served.kubeconfig) as child,
     ):
         await child.until(lambda: "web" in _text(out / "kube.jsonl"), "the first objects")
-        fill(small_disk)
+        fill(disk)
         await served.patch(fault_patch(Fault.MISSING_IMAGE))
         ended = await child.ended()
     failed(ended, Exit.FAILED, "cannot write", "No space left", "can be replayed")

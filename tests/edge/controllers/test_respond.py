@@ -30,6 +30,7 @@ from opsagent.ports import (
     Snapshot,
     Terminal,
     Transient,
+    Unwritable,
 )
 from opsagent.runtime.channels import Channel
 from opsagent.runtime.supervise import Supervisor
@@ -212,6 +213,13 @@ def test_a_proposal_that_cannot_be_prepared_is_told_to_people(error: Exception) 
     bench = Bench(ScriptedInvestigator(Advice(PROPOSAL)), ScriptedDesk(error))
     reason = f"the executor cannot prepare it: {error}"
     assert responding(bench) == [Unplanned(PROPOSAL.incident_id, reason)]
+
+
+def test_an_executor_that_cannot_write_its_state_is_no_answer() -> None:
+    bench = Bench(ScriptedInvestigator(Advice(PROPOSAL)), ScriptedDesk(Unwritable("full")))
+    with pytest.RaisesGroup(Unwritable):
+        responding(bench)
+    assert bench.handed_in() == []
 
 
 def test_trouble_that_may_pass_costs_a_retry() -> None:
