@@ -11,7 +11,7 @@ from opsagent.signals.logs.scrubbing import Scrubber
 from opsagent.signals.secrets import MARK, Suspicion, scrub, suspicion
 from tests.core.test_redaction import HOSTILE, SHAPES, TOKENS
 
-AWS_KINDS = "A3TA AKIA ASIA AGPA AIDA AROA ANPA ANVA AIPA ABIA ACCA".split()
+AWS_KINDS = ["A3TA", "AKIA", "ASIA", "AGPA", "AIDA", "AROA", "ANPA", "ANVA", "AIPA", "ABIA", "ACCA"]
 BASE64 = string.ascii_letters + string.digits + "+/"
 
 pieces = st.one_of(
