@@ -8,7 +8,7 @@ the kubelet, so a seam between two connections is known by its lines and never b
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from opsagent.clients.kube_path import object_path
@@ -52,4 +52,8 @@ class KubeLogs:
             if status == 400:  # noqa: PLR2004 - HTTP: waiting to start, or no previous container
                 raise NotFound(f"{pod} has no such log of container {container[:80]!r}")
             await check_stream(status, chunks, f"log {path}")
-            yield chunks
+            try:
+                yield chunks
+            finally:
+                if isinstance(chunks, AsyncGenerator):
+                    await chunks.aclose()  # now, and not when the collector comes by

@@ -53,8 +53,9 @@ class _Fate(Enum):
 
 @dataclass(slots=True)
 class SeamCounters:
-    """What happened to lines. ``repeated_lines`` came again and were left out."""
+    """What happened. ``seams`` were joined: known lines came again; these ``repeated_lines`` were left out."""
 
+    seams: int = 0
     repeated_lines: int = 0
     skipped_lines: int = 0
     unstamped_lines: int = 0
@@ -192,6 +193,7 @@ class Seam:
         """Tell whether a line came before, or is of a file that tears; what is known stands before all that is new."""
         if self._comes_again(line, key):
             self.counters.repeated_lines += 1
+            self.counters.seams += not self.is_joined
             self.is_joined = True
             self._keep(self._second, key, line)
             return True
