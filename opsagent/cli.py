@@ -191,17 +191,22 @@ def replay(
 ) -> None:
     """Run the same code on a recording, its clock taken from the data; print incidents as JSON lines."""
     from opsagent.replay import replay_lines
-    from opsagent.sources.recording import Recording
+    from opsagent.sources.recording import ALERTS_FILE, Recording
+
+    def complain(text: str) -> None:
+        typer.echo(text, err=True)
 
     recording = Recording(folder)
-    _say(replay_lines(recording, with_timeline=timeline))
-    report = recording.report
-    for number, reason in report.bad_lines:
-        typer.echo(f"line {number} skipped: {reason}", err=True)
-    if report.bad_lines_total:
-        typer.echo(
-            f"{report.bad_lines_total} of {report.lines_total} lines could not be read", err=True
-        )
+    _say(replay_lines(recording, with_timeline=timeline, say=complain))
+    for file, report in (("", recording.report), (f"{ALERTS_FILE}: ", recording.alerts_report)):
+        for number, reason in report.bad_lines:
+            complain(f"{file}line {number} skipped: {reason}")
+        if report.bad_lines_total:
+            complain(
+                f"{file}{report.bad_lines_total} of {report.lines_total} lines could not be read"
+            )
+        if report.is_cut:
+            complain(f"{file}only the first {report.lines_total} lines were read")
 
 
 @app.command()

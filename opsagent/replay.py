@@ -1,32 +1,53 @@
 """``opsagent replay``: the production pipeline on a recording, its clock taken from the data.
 
-Between two observations the pipeline is given the instants at which it asked to be woken, so that what
-settles by waiting settles as it did in life. The redaction key is a constant, because the same recording
-must give the same bytes on every machine. No plan is asked for: nobody is there to approve it.
+Objects and alerts are fed in the order of their instants, each file in its own order; where an instant is
+the same, objects come first. Between two of them the pipeline is given the instants at which it asked to be
+woken, so that what settles by waiting settles as it did in life. Alerts that come before the cluster was
+listed whole wait for that, as the daemon makes an Alertmanager wait.
+
+The redaction key is a constant, because the same recording must give the same bytes on every machine. No
+plan is asked for: nobody is there to approve it.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 
 from opsagent.controllers.pipeline import Pipeline, Step
+from opsagent.controllers.reported import OPEN_MAX
+from opsagent.model.alert import ReportedAlert
 from opsagent.model.canonical import canonical
 from opsagent.model.incident import Incident
 from opsagent.ports import Snapshot
-from opsagent.sources.recording import Recording
+from opsagent.sources.recording import Notice, Observation, Recording
 
 REPLAY_KEY = b"opsagent replay: the same bytes everywhere"
+START = dt.datetime.min.replace(tzinfo=dt.UTC)
+WAITING_MAX = 10_000  # alerts; with more, the list of the cluster is waited for no longer
 
 
-def replay_lines(recording: Recording, *, with_timeline: bool = False) -> Iterator[str]:
+def replay_lines(
+    recording: Recording,
+    *,
+    with_timeline: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[str]:
     """Yield one canonical JSON line per incident as it stands at the end, oldest first.
 
-    ``with_timeline`` puts each incident's timeline lines before it, one JSON line an entry.
-    What could not be read is in ``recording.report`` afterwards.
+    Args:
+        recording: what could not be read is in its reports afterwards.
+        with_timeline: put each incident's timeline lines before it, one JSON line an entry.
+        say: is told, in words, what was there and not used.
     """
+    if left_out := recording.left_out():
+        say(f"not played, only objects and alerts are: {', '.join(left_out)}")
     pipeline = Pipeline(Snapshot(), REPLAY_KEY)
     found: dict[str, Incident] = {}
     for step in _steps(recording, pipeline):
         found |= {incident.incident_id: incident for incident in step.batch.incidents}
+    if dropped := pipeline.reported.dropped_total:
+        say(f"{dropped} alerts were left out: more than {OPEN_MAX} at once")
     for incident in found.values():
         if with_timeline:
             for entry in incident.timeline:
@@ -36,15 +57,37 @@ def replay_lines(recording: Recording, *, with_timeline: bool = False) -> Iterat
 
 
 def _steps(recording: Recording, pipeline: Pipeline) -> Iterator[Step]:
-    now = dt.datetime.min.replace(tzinfo=dt.UTC)
-    for seen in recording.observations():
-        now = max(
-            now, seen.at
-        )  # a clock that stepped back in the recording does not step back here
+    waiting: list[ReportedAlert] = []
+    now = START
+    for now, seen in _in_time(recording):
         yield from _ticks(pipeline, now)
-        yield pipeline.observe(now, seen.type, seen.kind, seen.item)
+        if isinstance(seen, Notice):
+            waiting += seen.alerts
+        else:
+            yield pipeline.observe(now, seen.type, seen.kind, seen.item)
+        is_listed = pipeline.is_synced or not recording.has_objects
+        if waiting and (is_listed or len(waiting) >= WAITING_MAX):
+            yield pipeline.report(waiting, now)
+            waiting.clear()
+    if waiting:
+        yield pipeline.report(waiting, now)
     if recording.header.end is not None:
         yield from _ticks(pipeline, recording.header.end)
+
+
+def _in_time(recording: Recording) -> Iterator[tuple[dt.datetime, Observation | Notice]]:
+    objects, alerts = _forward(recording.observations()), _forward(recording.notices())
+    return heapq.merge(objects, alerts, key=itemgetter(0))
+
+
+def _forward(
+    lines: Iterable[Observation | Notice],
+) -> Iterator[tuple[dt.datetime, Observation | Notice]]:
+    """Yield each with its instant; a clock that stepped back in the recording does not step back here."""
+    now = START
+    for each in lines:
+        now = max(now, each.at)
+        yield now, each
 
 
 def _ticks(pipeline: Pipeline, until: dt.datetime) -> Iterator[Step]:

@@ -1,14 +1,15 @@
 """Recordings: a folder of telemetry that can be played back, written by us or by a stranger.
 
-A recording is ``recording.yaml`` (what it is) and ``kube.jsonl`` (one observed API object per line).
-It may be truncated by a crash and it may be hostile: lines are bounded in size, depth and number, a
-bad line is counted and skipped under its number, and nothing in it is ever followed or executed.
-Other files of the format (logs, metrics, alerts) are not read here. Redaction is the consumer's.
+A recording is ``recording.yaml`` (what it is), ``kube.jsonl`` (one observed API object per line) and
+``alerts.jsonl`` (one webhook body of an Alertmanager per line). It may be truncated by a crash and it may be
+hostile: lines are bounded in size, depth and number, a bad line is counted and skipped under its number, and
+nothing in it is ever followed or executed. The other files of the format are not read here and are named by
+:meth:`Recording.left_out`. Redaction is the consumer's.
 """
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -16,8 +17,10 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 import yaml
 
+from opsagent.clients.alertmanager_wire import reported
 from opsagent.clients.kube_struct import Instant
 from opsagent.clients.kube_wire import Malformed, decode_object
+from opsagent.model.alert import ReportedAlert
 from opsagent.model.entity import API_VERSIONS, Kind
 from opsagent.model.kube import KubeObject
 from opsagent.model.signal import RowType
@@ -25,6 +28,8 @@ from opsagent.ports import Terminal
 
 HEADER_FILE = "recording.yaml"
 OBJECTS_FILE = "kube.jsonl"
+ALERTS_FILE = "alerts.jsonl"
+LEFT_OUT = ("logs", "metrics.om", "metrics.om.zst", "topology.json", "topology.json.zst")
 HEADER_BYTES_MAX = 1024 * 1024
 LINE_BYTES_MAX = 8 * 1024 * 1024
 LINES_MAX = 20_000_000  # two weeks of a busy cluster
@@ -34,12 +39,19 @@ _EMPTY = msgspec.Raw(b"{}")
 
 
 class Observation(NamedTuple):
-    """One line. ``item`` is None only for ``SYNCED``."""
+    """One line of objects. ``item`` is None only for ``SYNCED``."""
 
     at: dt.datetime
     type: RowType
     kind: Kind
     item: KubeObject | None
+
+
+class Notice(NamedTuple):
+    """One line of alerts: what an Alertmanager told at one instant."""
+
+    at: dt.datetime
+    alerts: tuple[ReportedAlert, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,7 @@ class Header:
 
 @dataclass(slots=True)
 class ReadReport:
-    """What was skipped and why. ``bad_lines`` holds the first hundred as (number from 1, reason)."""
+    """What was skipped of one file and why. ``bad_lines`` holds the first hundred as (number from 1, reason)."""
 
     lines_total: int = 0
     bad_lines_total: int = 0
@@ -81,17 +93,25 @@ class _Line(msgspec.Struct):
     object: msgspec.Raw = _EMPTY
 
 
+class _Told(msgspec.Struct):
+    ts: Instant
+    webhook: msgspec.Raw
+
+
 class _TypeMeta(msgspec.Struct, rename="camel"):
     kind: str = ""
     api_version: str = ""
 
 
 _line = msgspec.json.Decoder(_Line)
+_told = msgspec.json.Decoder(_Told)
 _type_meta = msgspec.json.Decoder(_TypeMeta)
 
 
 class Recording:
-    """Read access to one folder; of its objects at most ``lines_max`` lines.
+    """Read access to one folder; of each file at most ``lines_max`` lines.
+
+    ``report`` is about the objects, ``alerts_report`` about the alerts; they fill up while these are read.
 
     Raises:
         Terminal: the folder holds no readable ``recording.yaml``; the message names the path.
@@ -102,34 +122,60 @@ class Recording:
         self._lines_max = lines_max
         self.header = _read_header(folder / HEADER_FILE)
         self.report = ReadReport()
+        self.alerts_report = ReadReport()
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether there is a file of objects."""
+        return (self._folder / OBJECTS_FILE).exists()
+
+    def left_out(self) -> Sequence[str]:
+        """Return the files of the format that are there and not read."""
+        return [name for name in LEFT_OUT if (self._folder / name).exists()]
 
     def observations(self) -> Iterator[Observation]:
-        """Yield the observations of the kinds that opsagent reads, in file order; :attr:`report` fills up.
+        """Yield the observations of the kinds that opsagent reads, in file order.
 
         Raises:
             Terminal: the file cannot be read, or is compressed.
         """
-        path = self._folder / OBJECTS_FILE
+        for content in self._lines(OBJECTS_FILE, self.report):
+            yield from self._decode(content)
+
+    def notices(self) -> Iterator[Notice]:
+        """Yield what an Alertmanager told, in file order.
+
+        Raises:
+            Terminal: the file cannot be read, or is compressed.
+        """
+        for content in self._lines(ALERTS_FILE, self.alerts_report):
+            try:
+                line = _told.decode(content)
+                yield Notice(line.ts.astimezone(dt.UTC), reported(bytes(line.webhook)))
+            except (*_UNREADABLE, OverflowError, Terminal) as error:
+                self.alerts_report.note_bad(str(error))
+
+    def _lines(self, name: str, report: ReadReport) -> Iterator[bytes]:
+        path = self._folder / name
         if not path.exists():
             if path.with_suffix(".jsonl.zst").exists():
                 raise Terminal(f"{path}.zst is compressed: unpack it with `zstd -d` first")
             return
         try:
             with path.open("rb") as file:
-                for content in self._lines(file):
-                    yield from self._decode(content)
+                yield from self._bounded(file, report)
         except OSError as error:
             raise Terminal(f"{path} cannot be read: {error.strerror}") from error
 
-    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
+    def _bounded(self, file: BinaryIO, report: ReadReport) -> Iterator[bytes]:
         """Yield the non-blank lines of bounded size; what is longer is counted as bad."""
         while content := file.readline(LINE_BYTES_MAX + 1):
-            if self.report.lines_total == self._lines_max:
-                self.report.is_cut = True
+            if report.lines_total == self._lines_max:
+                report.is_cut = True
                 return
-            self.report.lines_total += 1
+            report.lines_total += 1
             if len(content) > LINE_BYTES_MAX:
-                self.report.note_bad(f"longer than {LINE_BYTES_MAX} bytes")
+                report.note_bad(f"longer than {LINE_BYTES_MAX} bytes")
                 while content and not content.endswith(b"\n"):
                     content = file.readline(LINE_BYTES_MAX)
             elif not content.isspace():
