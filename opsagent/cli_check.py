@@ -72,9 +72,13 @@ def record(
     duration: Annotated[
         float | None, typer.Option("--for", parser=seconds, metavar="10m", help="How long.")
     ] = None,
+    alertmanager: Annotated[
+        str,
+        typer.Option(metavar="URL", help="Also record its alerts: base of its API, before /api."),
+    ] = "",
 ) -> None:
     """Write down what a cluster says, without secrets, until Ctrl-C; 'opsagent replay' plays it."""
     from opsagent.record import Wish, run_record
 
-    wish = Wish(folder, kubeconfig, context, tuple(namespace or ()), duration)
+    wish = Wish(folder, kubeconfig, context, tuple(namespace or ()), duration, alertmanager)
     run_record(wish, typer.echo)

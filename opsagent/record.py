@@ -3,7 +3,8 @@
 Theory of operation. The daemon's own reflectors follow every kind that opsagent follows, so a recording
 survives what the daemon survives: watches that end, versions that are gone, servers that are away. A
 reflector deals in decoded values; the whole object comes from the same bytes (``kube_whole``) and is
-redacted and written when the reflector says what it means.
+redacted and written when the reflector says what it means. An Alertmanager, if one is named, is asked what
+stands; without one the header says that there are no alerts.
 
 It ends at an interrupt, after ``seconds``, or when the disk refuses; every line until then stays. It
 only reads. The key of the hashes is made for one recording and kept nowhere.
@@ -13,15 +14,18 @@ import asyncio
 import datetime as dt
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from opsagent.clients.alertmanager import AlertmanagerClient
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_transport import connect
 from opsagent.clients.kube_whole import WholeObjects
+from opsagent.clients.rest import RestReader
+from opsagent.model.alert import ReportedAlert, StandingAlert
 from opsagent.model.canonical import JsonValue
 from opsagent.model.entity import CLUSTER_SCOPED, FOLLOWED_KINDS, Kind
 from opsagent.model.kube import KubeObject
@@ -33,33 +37,43 @@ from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.telemetry import configure
 from opsagent.signals.redaction import redact_text
 from opsagent.signals.redaction_tree import redact_tree
+from opsagent.sources.alert_poll import AlertPoll
 from opsagent.sources.recording import OBJECTS_FILE, Header
 from opsagent.sources.recording_writer import RecordingWriter
 from opsagent.sources.reflector import Reflector, Target
 
 Tree: TypeAlias = Mapping[str, JsonValue]
+NO_ALERTMANAGER = "alerts are absent: no Alertmanager was named"
 Place: TypeAlias = tuple[Kind, str]  # a namespace, "" for all
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to record and where to. ``seconds`` None: until interrupted; no ``namespaces``: all."""
+    """What to record and where to. ``seconds`` None: until interrupted; no ``namespaces``: all.
+
+    ``alertmanager``: base of its API, empty for none.
+    """
 
     folder: Path
     kubeconfig: Path | None = None
     context: str | None = None
     namespaces: tuple[str, ...] = ()
     seconds: float | None = None
+    alertmanager: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The cluster to record and the time to stamp with. ``key``: 16 random bytes or more."""
+    """The cluster to record and the time to stamp with.
+
+    ``key``: 16 random bytes or more. ``standing``: what an Alertmanager holds, None if there is none.
+    """
 
     transport: KubeTransport
     clock: Clock
     chance: Chance
     key: bytes
+    standing: Callable[[], Awaitable[Sequence[StandingAlert]]] | None = None
 
 
 class Ledger:
@@ -74,6 +88,7 @@ class Ledger:
         self._stop = stop
         self._unsynced: Counter[Kind] = Counter()
         self.lines: Counter[Kind] = Counter()
+        self.alerts_total = 0
         self.failure: OSError | None = None
 
     def expect(self, kind: Kind) -> None:
@@ -90,6 +105,12 @@ class Ledger:
         """Write one observation."""
         clean = redact_tree(whole, self._key)
         self.lines[kind] += self._keep(lambda: self._writer.write(at, row_type, clean))
+
+    def tell(self, at: dt.datetime, alerts: Sequence[ReportedAlert]) -> None:
+        """Write what an Alertmanager says."""
+        clean = [_redacted(each) for each in alerts]
+        if self._keep(lambda: self._writer.write_alerts(at, clean)):
+            self.alerts_total += len(clean)
 
     def _keep(self, write: Callable[[], None]) -> bool:
         """Write unless the disk refused before; return whether it was written."""
@@ -156,7 +177,12 @@ async def _until_told(wish: Wish, say: Callable[[str], None]) -> None:
     async with AsyncExitStack() as stack:
         transport = await connect(wish.kubeconfig, wish.context)
         stack.push_async_callback(transport.aclose)
-        source = Source(transport, SystemClock(), SystemChance(), SecureIds().token().encode())
+        key, standing = SecureIds().token().encode(), None
+        if wish.alertmanager:
+            client = AlertmanagerClient(RestReader("alertmanager", wish.alertmanager))
+            stack.push_async_callback(client.aclose)
+            standing = client.alerts
+        source = Source(transport, SystemClock(), SystemChance(), key, standing)
         stop = asyncio.Event()
 
         def heed_signals() -> None:
@@ -185,21 +211,25 @@ async def record(
     places, refused = await _places(wish.namespaces, KubeReader(source.transport))
     on_start()
     started = source.clock.now()
-    header = Header(wish.folder.name, start=started, namespaces=wish.namespaces)
+    notes = "" if source.standing else NO_ALERTMANAGER
+    header = Header(wish.folder.name, start=started, namespaces=wish.namespaces, notes=notes)
     try:
         with RecordingWriter(wish.folder, header, source.key) as writer:
             ledger = Ledger(writer, source.key, stop)
-            scopes = [Scope(place, source, ledger) for place in places]
+            eyes: list[Scope | AlertPoll] = [Scope(place, source, ledger) for place in places]
             for kind, _ in places:
                 ledger.expect(kind)
+            if source.standing is not None:
+                ledger.tell(started, ())  # makes the file: none fires is not the same as not asked
+                eyes.append(AlertPoll(source.standing, ledger.tell, source.clock, wish.namespaces))
             say(f"recording into {wish.folder}; Ctrl-C ends it")
-            await _follow(scopes, stop, wish.seconds)
+            await _follow(eyes, stop, wish.seconds)
             ended = source.clock.now()
+            complaints = [line for eye in eyes for line in eye.complaints()]
             if ledger.failure is None:
-                writer.end(ended)
+                writer.end(ended, _what_is_absent(eyes))
     except OSError as error:
         raise Terminal(f"cannot write to {wish.folder}: {error.strerror}") from error
-    complaints = [line for scope in scopes for line in scope.complaints()]
     for line in _summary(ended - started, ledger, [*refused, *complaints]):
         say(line)
     if ledger.failure is not None:
@@ -231,9 +261,11 @@ async def _places(
     return allowed, [f"not recorded: {error}" for error in refused]
 
 
-async def _follow(scopes: Sequence[Scope], stop: asyncio.Event, seconds: float | None) -> None:
+async def _follow(
+    eyes: Sequence[Scope | AlertPoll], stop: asyncio.Event, seconds: float | None
+) -> None:
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(scope.run()) for scope in scopes]
+        tasks = [group.create_task(each.run()) for each in eyes]
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await stop.wait()
@@ -241,7 +273,20 @@ async def _follow(scopes: Sequence[Scope], stop: asyncio.Event, seconds: float |
             task.cancel()
 
 
+def _what_is_absent(eyes: Sequence[Scope | AlertPoll]) -> str:
+    silent = (eye for eye in eyes if isinstance(eye, AlertPoll) and not eye.has_answered)
+    return "".join(f"alerts are absent: {poll.last_error}" for poll in silent)
+
+
 def _summary(took: dt.timedelta, ledger: Ledger, complaints: Sequence[str]) -> Iterator[str]:
     counts = ", ".join(f"{kind.value} {count}" for kind, count in sorted(ledger.lines.items()))
     yield f"{ledger.lines.total()} observations in {took.total_seconds():.0f} s ({counts or 'none'})"
+    if ledger.alerts_total:
+        yield f"{ledger.alerts_total} times an alert that fires or ended"
     yield from complaints
+
+
+def _redacted(alert: ReportedAlert) -> ReportedAlert:
+    labels = {name: redact_text(text) for name, text in alert.labels.items()}
+    annotations = {name: redact_text(text) for name, text in alert.annotations.items()}
+    return replace(alert, labels=labels, annotations=annotations)

@@ -7,12 +7,13 @@ Source: prometheus.io/docs, "webhook_config"; api/v2/openapi.yaml of Alertmanage
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
 from opsagent.model.alert import AlertState, ReportedAlert, Silence, StandingAlert
+from opsagent.model.canonical import JsonValue, instant
 from opsagent.ports import Terminal
 
 ALERTS_MAX = 1000  # of one body
@@ -84,6 +85,23 @@ def reported(body: bytes) -> tuple[ReportedAlert, ...]:
     except ValidationError as error:
         raise Terminal(f"no webhook body of version 4: {_fault(error)}") from None
     return tuple(map(_reported, notice.alerts))
+
+
+def webhook(alerts: Sequence[ReportedAlert]) -> Mapping[str, JsonValue]:
+    """Return the webhook body of version 4 that tells ``alerts``, at most ``ALERTS_MAX``; :func:`reported` reads it."""
+    return {
+        "version": "4",
+        "alerts": [
+            {
+                "status": each.state.value,
+                "labels": dict(each.labels),
+                "annotations": dict(each.annotations),
+                "startsAt": instant(each.starts_at),
+                "endsAt": None if each.ends_at is None else instant(each.ends_at),
+            }
+            for each in alerts
+        ],
+    }
 
 
 def standing(body: bytes) -> tuple[StandingAlert, ...]:

@@ -1,4 +1,4 @@
-"""Writes a recording, one line per observed API object, each line handed to the system before the next.
+"""Writes a recording, one line per observed API object or told alerts, each line handed to the system before the next.
 
 A crash or a full disk costs the line that was being written and none before it.
 
@@ -10,18 +10,22 @@ variables redacts the objects first.
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import yaml
 
+from opsagent.clients.alertmanager_wire import ALERTS_MAX, webhook
+from opsagent.model.alert import ReportedAlert
 from opsagent.model.canonical import instant
 from opsagent.model.entity import API_VERSIONS, Kind
 from opsagent.model.signal import RowType
-from opsagent.sources.recording import HEADER_FILE, OBJECTS_FILE, Header
+from opsagent.sources.recording import ALERTS_FILE, HEADER_FILE, OBJECTS_FILE, Header
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # repeats a ConfigMap's values
 HASH_BYTES = 16
@@ -42,7 +46,9 @@ class RecordingWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._key = key
-        self._objects = (folder / OBJECTS_FILE).open("xb", buffering=0)
+        self._files = ExitStack()
+        self._objects = self._open(OBJECTS_FILE)
+        self._alerts: FileIO | None = None
         self._write_header(header)
         self._header = header
         self.written_total = 0
@@ -58,7 +64,7 @@ class RecordingWriter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._objects.close()
+        self._files.close()
 
     def write(self, at: dt.datetime, row_type: RowType, item: RawObject) -> None:
         """Append one object; a Secret is counted instead."""
@@ -67,23 +73,37 @@ class RecordingWriter:
             return
         if item.get("kind") == "ConfigMap":
             item = self._config_map(item)
-        self._append(at, row_type, item)
+        self._append_object(at, row_type, item)
+
+    def write_alerts(self, at: dt.datetime, alerts: Sequence[ReportedAlert]) -> None:
+        """Append what an Alertmanager told; an empty list makes the file, for nothing was told yet."""
+        self._alerts = self._alerts or self._open(ALERTS_FILE)
+        for first in range(0, len(alerts), ALERTS_MAX):
+            body = webhook(alerts[first : first + ALERTS_MAX])
+            self._append(self._alerts, {"ts": instant(at), "webhook": body})
 
     def synced(self, at: dt.datetime, kind: Kind) -> None:
         """Close the snapshot of ``kind``."""
-        self._append(at, RowType.SYNCED, {"kind": kind.value, "apiVersion": API_VERSIONS[kind]})
+        closing = {"kind": kind.value, "apiVersion": API_VERSIONS[kind]}
+        self._append_object(at, RowType.SYNCED, closing)
 
-    def end(self, at: dt.datetime) -> None:
-        """Note in the header when the recording ended."""
-        self._write_header(replace(self._header, end=at))
+    def end(self, at: dt.datetime, notes: str = "") -> None:
+        """Note in the header when the recording ended, and what else has to be known of it."""
+        self._write_header(replace(self._header, end=at, notes=notes or self._header.notes))
 
-    def _append(self, at: dt.datetime, row_type: RowType, item: RawObject) -> None:
+    def _open(self, name: str) -> FileIO:
+        return self._files.enter_context((self._folder / name).open("xb", buffering=0))
+
+    def _append_object(self, at: dt.datetime, row_type: RowType, item: RawObject) -> None:
         line = {"ts": instant(at), "type": row_type.value, "object": item}
+        self._append(self._objects, line)
+        self.written_total += 1
+
+    def _append(self, file: FileIO, line: Mapping[str, object]) -> None:
         text = json.dumps(line, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         rest = memoryview(f"{text}\n".encode("utf-8", "replace"))
         while rest:  # a disk that fills up takes a part, then refuses
-            rest = rest[self._objects.write(rest) :]
-        self.written_total += 1
+            rest = rest[file.write(rest) :]
 
     def _config_map(self, item: RawObject) -> RawObject:
         cleaned = dict(item)
