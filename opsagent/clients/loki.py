@@ -4,33 +4,36 @@ The labels of namespace, pod and container have to be labels of its streams, as 
 make them. Source: grafana.com/docs/loki, "Loki HTTP API", query_range, and "Log queries".
 """
 
-import re
+import asyncio
 
 import msgspec
 
 from opsagent.clients.archive import (
-    Address,
-    LogFields,
+    Reply,
     Row,
     ask,
     instant,
-    literal,
     log_answer,
-    matches,
-    nanoseconds,
     row,
     unknown_form,
     whole,
 )
+from opsagent.clients.archive_query import (
+    USUAL_FIELDS,
+    Address,
+    LogArchiveKind,
+    LogFields,
+    check_labels,
+    literal,
+    matches,
+    nanoseconds,
+)
 from opsagent.clients.rest import RestReader
 from opsagent.model.archive import LogAnswer, LogSearch
-from opsagent.ports import Terminal
 
 SECTION = "log_archive"
 QUERY_RANGE = "/loki/api/v1/query_range"
-# Source: Grafana Alloy and promtail, what they name the labels of a pod's log.
-FIELDS = LogFields("namespace", "pod", "container")
-_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+FIELDS = USUAL_FIELDS[LogArchiveKind.LOKI]
 
 
 class _Entry(msgspec.Struct, array_like=True):
@@ -70,9 +73,7 @@ class LokiArchive:
     """One Loki."""
 
     def __init__(self, address: Address, fields: LogFields = FIELDS) -> None:
-        for name in (fields.namespace, fields.pod, fields.container):
-            if not _LABEL.fullmatch(name):
-                raise Terminal(f"{SECTION}: {name!r} is no name of a label in Loki")
+        check_labels(fields)
         self._fields = fields
         self._rest = RestReader(
             SECTION,
@@ -96,15 +97,18 @@ class LokiArchive:
             "direction": "backward",
         }
         reply = await ask(self._rest, QUERY_RANGE, parameters)
+        return await asyncio.to_thread(self._answer, reply, search)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._rest.aclose()
+
+    def _answer(self, reply: Reply, search: LogSearch) -> LogAnswer:
         body = whole(self._rest, reply, _Body)
         if body.data.result_type != "streams":
             raise unknown_form(self._rest)
         rows = [self._row(each.stream, value) for each in body.data.result for value in each.values]
         return log_answer(self._rest, rows, search, (*reply.warnings, *body.warnings))
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._rest.aclose()
 
     def _row(self, labels: dict[str, str], raw: msgspec.Raw) -> Row | None:
         entry = row(raw, _Entry)

@@ -3,11 +3,13 @@
 A service is known by its ``service.name``. Source: grafana.com/docs/tempo, "Tempo HTTP API" and "TraceQL".
 """
 
+import asyncio
 import datetime as dt
 import math
 from collections.abc import Sequence
 
-from opsagent.clients.archive import Address, ask, check_span, literal, unknown_form, whole
+from opsagent.clients.archive import Reply, ask, unknown_form, whole
+from opsagent.clients.archive_query import Address, check_span, literal
 from opsagent.clients.rest import RestReader
 from opsagent.clients.tempo_wire import (
     MILLISECOND,
@@ -75,16 +77,7 @@ class TempoArchive:
             "spss": "1",
         }
         reply = await ask(self._rest, SEARCH, parameters)
-        body = whole(self._rest, reply, SearchBody)
-        rows = [found_trace(raw) for raw in body.traces]
-        found = [each for each in rows if each is not None]
-        warnings = [*reply.warnings, *_unread(self._rest, rows, "traces")]
-        if body.metrics.completed_jobs < body.metrics.total_jobs:
-            warnings.append("the search ended before all of the store was seen")
-        if len(found) > search.traces_max:
-            warnings.append(f"there are more traces than these {search.traces_max}")
-        found.sort(key=lambda each: each.started_at, reverse=True)
-        return TraceAnswer(tuple(found[: search.traces_max]), tuple(warnings))
+        return await asyncio.to_thread(self._answer, reply, search)
 
     async def trace(self, trace_id: str) -> Trace:
         """Return one trace.
@@ -96,6 +89,25 @@ class TempoArchive:
             raise Terminal("trace_id: give up to 32 hexadecimal digits")
         name = trace_id.lower()
         reply = await ask(self._rest, TRACES + name, {}, missing=f"trace {name}")
+        return await asyncio.to_thread(self._trace, reply, name)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._rest.aclose()
+
+    def _answer(self, reply: Reply, search: TraceSearch) -> TraceAnswer:
+        body = whole(self._rest, reply, SearchBody)
+        rows = [found_trace(raw) for raw in body.traces]
+        found = [each for each in rows if each is not None]
+        warnings = [*reply.warnings, *_unread(self._rest, rows, "traces")]
+        if body.metrics.completed_jobs < body.metrics.total_jobs:
+            warnings.append("the search ended before all of the store was seen")
+        if len(found) > search.traces_max:
+            warnings.append(f"there are more traces than these {search.traces_max}")
+        found.sort(key=lambda each: each.started_at, reverse=True)
+        return TraceAnswer(tuple(found[: search.traces_max]), tuple(warnings))
+
+    def _trace(self, reply: Reply, name: str) -> Trace:
         body = whole(self._rest, reply, TraceBody)
         if body.batches is None and body.resource_spans is None:
             raise unknown_form(self._rest)
@@ -109,10 +121,6 @@ class TempoArchive:
             found.sort(key=lambda each: (not each.is_error, each.started_at))
         kept = sorted(found[:SPANS_MAX], key=lambda each: each.started_at)
         return Trace(name.zfill(32), tuple(kept), tuple(warnings))
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._rest.aclose()
 
 
 def _unread(rest: RestReader, rows: Sequence[object], what: str) -> list[str]:

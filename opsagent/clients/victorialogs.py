@@ -4,31 +4,29 @@ It answers in lines of JSON, so what is too long is cut and still read. A tenant
 Source: docs.victoriametrics.com/victorialogs, "Querying", "LogsQL", "Multitenancy".
 """
 
+import asyncio
 import datetime as dt
-import re
 
-from opsagent.clients.archive import (
+from opsagent.clients.archive import Reply, Row, ask, log_answer, row
+from opsagent.clients.archive_query import (
+    USUAL_FIELDS,
     Address,
+    LogArchiveKind,
     LogFields,
     Match,
-    Row,
-    ask,
+    account_and_project,
     literal,
-    log_answer,
     matches,
     nanoseconds,
-    row,
 )
 from opsagent.clients.rest import SECONDS_MAX, RestReader
 from opsagent.model.archive import LogAnswer, LogSearch
-from opsagent.ports import Terminal
 
 SECTION = "log_archive"
 QUERY = "/select/logsql/query"
+TENANT = ("accountid", "projectid")  # headers
 TIME, TEXT = "_time", "_msg"
-# Source: docs.victoriametrics.com/victorialogs/vlagent, what it names the fields of a pod's log.
-FIELDS = LogFields("kubernetes.pod_namespace", "kubernetes.pod_name", "kubernetes.container_name")
-_TENANT = re.compile(r"(\d{1,10}):(\d{1,10})")
+FIELDS = USUAL_FIELDS[LogArchiveKind.VICTORIALOGS]
 
 
 def logsql(search: LogSearch, fields: LogFields = FIELDS) -> str:
@@ -51,13 +49,16 @@ class VictoriaLogsArchive:
     """One VictoriaLogs."""
 
     def __init__(self, address: Address, fields: LogFields = FIELDS) -> None:
+        headers = {}
+        if address.tenant:
+            headers = dict(zip(TENANT, account_and_project(address.tenant), strict=True))
         self._fields = fields
         self._rest = RestReader(
             SECTION,
             address.url,
             token_file=address.token_file,
             ca_file=address.ca_file,
-            headers=_tenant_headers(address.tenant),
+            headers=headers,
         )
 
     async def search(self, search: LogSearch) -> LogAnswer:
@@ -74,15 +75,18 @@ class VictoriaLogsArchive:
             "timeout": f"{SECONDS_MAX:g}s",  # no longer than anybody waits
         }
         reply = await ask(self._rest, QUERY, parameters)
+        return await asyncio.to_thread(self._answer, reply, search)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._rest.aclose()
+
+    def _answer(self, reply: Reply, search: LogSearch) -> LogAnswer:
         lines = reply.body.split(b"\n")
         if reply.is_cut:
             lines.pop()
         rows = [self._row(line) for line in lines if line]
         return log_answer(self._rest, rows, search, reply.warnings)
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._rest.aclose()
 
     def _row(self, line: bytes) -> Row | None:
         found = row(line, dict[str, str])
@@ -96,12 +100,3 @@ class VictoriaLogsArchive:
             return None
         fields = self._fields
         return Row(at, found.get(fields.pod, ""), found.get(fields.container, ""), found[TEXT])
-
-
-def _tenant_headers(tenant: str) -> dict[str, str]:
-    if not tenant:
-        return {}
-    found = _TENANT.fullmatch(tenant)
-    if found is None:
-        raise Terminal(f"{SECTION}.tenant of VictoriaLogs is account:project, two numbers")
-    return {"accountid": found[1], "projectid": found[2]}

@@ -14,7 +14,7 @@ from itertools import count
 import pytest
 
 from opsagent.clients import loki, victorialogs as vl
-from opsagent.clients.archive import Address, LogFields
+from opsagent.clients.archive_query import Address, LogFields
 from opsagent.clients.loki import LokiArchive
 from opsagent.clients.victorialogs import VictoriaLogsArchive
 from opsagent.model.archive import LogAnswer, LogSearch

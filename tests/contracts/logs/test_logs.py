@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from opsagent.clients import victorialogs as vl
-from opsagent.clients.archive import nanoseconds
+from opsagent.clients.archive_query import nanoseconds
 from opsagent.clients.victorialogs import logsql
 from opsagent.model.archive import ArchivedLine, LogAnswer, LogSearch
 from opsagent.model.entity import Entity, Kind

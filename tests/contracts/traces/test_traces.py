@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from opsagent.clients.archive import Address
+from opsagent.clients.archive_query import Address
 from opsagent.clients.tempo import TempoArchive
 from opsagent.model.trace import FoundTrace, Span, TraceAnswer, TraceSearch
 from opsagent.ports import NotFound, Terminal, TraceArchive

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opsagent.clients.archive import Address, LogFields
+from opsagent.clients.archive_query import Address, LogFields
 from opsagent.clients.loki import LokiArchive
 from opsagent.clients.rest import BODY_BYTES_MAX
 from opsagent.clients.tempo import TempoArchive

@@ -6,7 +6,8 @@ import re
 import pytest
 from hypothesis import example, given, strategies as st
 
-from opsagent.clients.archive import Address, LogFields, instant, literal, nanoseconds
+from opsagent.clients.archive import instant
+from opsagent.clients.archive_query import Address, LogFields, literal, nanoseconds
 from opsagent.clients.loki import LokiArchive, logql
 from opsagent.clients.tempo import traceql
 from opsagent.clients.victorialogs import VictoriaLogsArchive, logsql
