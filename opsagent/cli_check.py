@@ -26,7 +26,8 @@ def doctor(
     """Check whether the daemon will work with this configuration, and say what to do if not."""
     import asyncio
 
-    from opsagent.doctor import Verdict, examine
+    from opsagent.doctor import examine
+    from opsagent.finding import Verdict
     from opsagent.runtime.clock import SystemClock
 
     async def look() -> bool:

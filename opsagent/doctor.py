@@ -14,8 +14,6 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -24,10 +22,10 @@ from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
 from opsagent.clients.kube_self import KubeSelf, Right, right_on
 from opsagent.clients.kube_transport import connect
-from opsagent.clients.prometheus import PrometheusSource
 from opsagent.clients.webhook import WebhookClient
+from opsagent.doctor_telemetry import telemetry
+from opsagent.finding import Finding, Verdict
 from opsagent.model.entity import CLUSTER_SCOPED, Entity, Kind
-from opsagent.model.metrics import MetricArguments, MetricTemplate
 from opsagent.ports import (
     Clock,
     Forbidden,
@@ -38,7 +36,7 @@ from opsagent.ports import (
     Terminal,
     Transient,
 )
-from opsagent.settings import MetricsSettings, Settings, load
+from opsagent.settings import Settings, load
 from opsagent.store.database import holder, is_damaged, sqlite_version
 from opsagent.term import KINDS
 
@@ -49,24 +47,6 @@ SKEW_SECONDS_FELT = 5.0  # timelines look wrong
 SKEW_SECONDS_MAX = 300.0  # tokens and certificates count as not yet, or no longer, valid
 EVERYBODY = Identity("", ("system:authenticated",))
 READ_VERBS = ("get", "list", "watch")
-
-
-class Verdict(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found. ``advice`` says what to do, empty if nothing."""
-
-    check: str
-    verdict: Verdict
-    text: str
-    advice: str = ""
 
 
 Check: TypeAlias = Callable[[], Awaitable[Finding]]
@@ -85,8 +65,8 @@ async def examine(config: Path, approvers: Sequence[str], clock: Clock) -> Async
     yield Finding("config", Verdict.OK, f"{config} is valid")
     for finding in _local(settings):
         yield finding
-    if settings.metrics is not None:
-        yield await _metrics(settings.metrics, settings.policy.namespaces, clock)
+    async for finding in telemetry(settings, clock):
+        yield finding
     kubernetes, executor = settings.kubernetes, settings.executor
     daemon = partial(_daemon_checks, settings, clock)
     async for finding in _as("daemon", kubernetes.kubeconfig, kubernetes.context, daemon):
@@ -189,32 +169,6 @@ def _key(check: str, name: str, path: Path) -> Finding:
         advice = f"write the key into it, or leave {name} out"
         return Finding(check, Verdict.WARN, f"{path} is empty", advice)
     return Finding(check, Verdict.OK, "the key file is readable")
-
-
-async def _metrics(section: MetricsSettings, namespaces: Sequence[str], clock: Clock) -> Finding:
-    """Ask what verification will ask, of the namespaces in which something may be done."""
-    async with AsyncExitStack() as stack:
-        try:
-            source = PrometheusSource(
-                section.url, clock, token_file=section.token_file, ca_file=section.ca_file
-            )
-            stack.push_async_callback(source.aclose)
-            template, now = MetricTemplate.DEPLOYMENT_REPLICAS_UNAVAILABLE, clock.now()
-            answers = {
-                name: await source.query(template, MetricArguments(name), now)
-                for name in namespaces
-            }
-            version = (await source.health()).version
-        except (Transient, Terminal) as error:
-            advice = "correct the metrics section, or leave it out; until then nothing is verified"
-            return Finding("metrics", Verdict.FAIL, str(error), advice)
-    partial_of = [name for name, answer in answers.items() if answer.is_partial]
-    empty = [name for name, answer in answers.items() if not answer.series]
-    if partial_of or empty:
-        text = f"partial answers about {partial_of or 'none'}, no Deployment known in {empty or 'none'}"
-        advice = "let kube-state-metrics be scraped; a change there would end unknown and be undone"
-        return Finding("metrics", Verdict.WARN, text, advice)
-    return Finding("metrics", Verdict.OK, f"Prometheus {version or 'of unknown version'} answers")
 
 
 async def _as(

@@ -14,7 +14,9 @@ import structlog
 
 from opsagent.app import Daemon
 from opsagent.clients.kube_transport import connect
+from opsagent.clients.log_archive import open_log_archive
 from opsagent.clients.model import Bounds, connect_model
+from opsagent.clients.tempo import TempoArchive
 from opsagent.clients.webhook import WebhookClient
 from opsagent.notify.webhook import WebhookNotifier
 from opsagent.ports import Clock, Terminal
@@ -80,6 +82,13 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
             section.url, clock, token_file=section.token_file, ca_file=section.ca_file
         )
         stack.push_async_callback(metrics.aclose)
+    logs = traces = None
+    if (place := settings.log_archive) is not None:
+        logs = open_log_archive(place.kind, place.address(), place.fields())
+        stack.push_async_callback(logs.aclose)
+    if (tempo := settings.trace_archive) is not None:
+        traces = TempoArchive(tempo.address())
+        stack.push_async_callback(traces.aclose)
     alertmanager = settings.alertmanager
     return World(
         clock=clock,
@@ -91,6 +100,8 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
         notifier=notifier,
         model=model,
         metrics=metrics,
+        log_archive=logs,
+        trace_archive=traces,
         alertmanager_token="" if alertmanager is None else _secret(alertmanager.token_file),
     )
 

@@ -5,14 +5,13 @@ in plain words what is wrong with a file. An unknown key refuses to start: a typ
 default. Secrets come from files, never from the file itself, and never show in a repr.
 """
 
-import re
 from collections.abc import Hashable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self, TypeGuard, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -22,16 +21,17 @@ from opsagent.model.plan import ActionType
 from opsagent.model.transcript import Mode
 from opsagent.ports import Terminal
 from opsagent.responder.budget import Budget
+from opsagent.settings_telemetry import (
+    LogArchiveSettings,
+    MetricsSettings,
+    Section,
+    TraceArchiveSettings,
+)
 
-_LOOPBACK = re.compile(r"http://(?:127\.0\.0\.1|\[::1\]|localhost)(?:[:/]|$)")
 LEVELS = "what opsagent may do: observe, suggest, or act after an approval"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class KubernetesSettings(_Section):
+class KubernetesSettings(Section):
     """Which cluster, as whom. Without ``kubeconfig``: the pod's own service account."""
 
     kubeconfig: Path | None = Field(
@@ -45,7 +45,7 @@ class KubernetesSettings(_Section):
     )
 
 
-class ExecutorSettings(_Section):
+class ExecutorSettings(Section):
     """The identity that writes. Without this section opsagent only suggests."""
 
     kubeconfig: Path | None = Field(
@@ -56,7 +56,7 @@ class ExecutorSettings(_Section):
     )
 
 
-class PolicySettings(_Section):
+class PolicySettings(Section):
     """What may be done. Every default is the tight one."""
 
     level: Level = Field(default=Level.SUGGEST, description=LEVELS)
@@ -109,7 +109,7 @@ class PolicySettings(_Section):
         )
 
 
-class WebhookSettings(_Section):
+class WebhookSettings(Section):
     """One receiver of signed messages."""
 
     url: str = Field(pattern=r"^https?://", description="where messages are posted")
@@ -118,40 +118,13 @@ class WebhookSettings(_Section):
     )
 
 
-class MetricsSettings(_Section):
-    """A Prometheus, or what speaks its API: a second witness for verification. Without it there is one witness less."""
-
-    url: str = Field(
-        pattern=r"^https?://[^/?#\s]", description="base of the API, what stands before /api/v1"
-    )
-    token_file: Path | None = Field(
-        default=None, description="file with a bearer token, if it wants one; read for each request"
-    )
-    ca_file: Path | None = Field(
-        default=None, description="file with the authority of its certificate, if that is private"
-    )
-    scrape_seconds: float = Field(
-        default=30,
-        ge=1,
-        le=300,
-        description="the longest time between two scrapes of kube-state-metrics",
-    )
-
-    @model_validator(mode="after")
-    def _tokens_travel_encrypted(self) -> Self:
-        is_open = self.url.startswith("http://") and not _LOOPBACK.match(self.url)
-        if self.token_file is not None and is_open:
-            raise ValueError("a token over plain http would be readable on the way: use https")
-        return self
-
-
-class AlertmanagerSettings(_Section):
+class AlertmanagerSettings(Section):
     """Who may report alerts to /v1/alertmanager. Without this section nobody may."""
 
     token_file: Path = Field(description="file with the bearer token that Alertmanager sends")
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """A model behind an OpenAI-compatible server. Without this section opsagent works by rules alone."""
 
     url: str = Field(pattern=r"^https?://", description="the base that ends in /v1")
@@ -194,7 +167,7 @@ class ModelSettings(_Section):
         )
 
 
-class ApiSettings(_Section):
+class ApiSettings(Section):
     """Where people and the command line reach the daemon. Loopback until there is a login."""
 
     host: Literal["127.0.0.1", "::1"] = Field(
@@ -205,7 +178,7 @@ class ApiSettings(_Section):
     )
 
 
-class LeaseSettings(_Section):
+class LeaseSettings(Section):
     """The Lease that makes one replica the active one."""
 
     namespace: str = Field(
@@ -214,7 +187,7 @@ class LeaseSettings(_Section):
     name: str = Field(default="opsagent", description="name of the Lease; one for each cluster")
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration."""
 
     cluster: str = Field(default="default", description="what people call this cluster")
@@ -232,6 +205,8 @@ class Settings(_Section):
     policy: PolicySettings = PolicySettings()
     webhook: WebhookSettings | None = None
     metrics: MetricsSettings | None = None
+    log_archive: LogArchiveSettings | None = None
+    trace_archive: TraceArchiveSettings | None = None
     alertmanager: AlertmanagerSettings | None = None
     model: ModelSettings | None = None
     api: ApiSettings = ApiSettings()
@@ -325,7 +300,12 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
         return None if path is None else folder / path
 
     executor, webhook, model = settings.executor, settings.webhook, settings.model
-    metrics, alertmanager = settings.metrics, settings.alertmanager
+    alertmanager = settings.alertmanager
+    telemetry = {
+        "metrics": settings.metrics,
+        "log_archive": settings.log_archive,
+        "trace_archive": settings.trace_archive,
+    }
     return settings.model_copy(
         update={
             "state_dir": folder / settings.state_dir,
@@ -336,10 +316,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
             and executor.model_copy(update={"kubeconfig": at(executor.kubeconfig)}),
             "webhook": webhook
             and webhook.model_copy(update={"secret_file": folder / webhook.secret_file}),
-            "metrics": metrics
-            and metrics.model_copy(
-                update={"token_file": at(metrics.token_file), "ca_file": at(metrics.ca_file)}
-            ),
+            **{name: each and each.rooted(folder) for name, each in telemetry.items()},
             "alertmanager": alertmanager
             and alertmanager.model_copy(update={"token_file": folder / alertmanager.token_file}),
             "model": model and model.model_copy(update={"api_key_file": at(model.api_key_file)}),

@@ -9,10 +9,12 @@ from opsagent.ports import (
     Clock,
     IdSource,
     KubeTransport,
+    LogArchive,
     MetricsSource,
     Model,
     Notifier,
     Schedule,
+    TraceArchive,
 )
 
 
@@ -33,6 +35,8 @@ class World:
     notifier: Notifier | None = None
     model: Model | None = None
     metrics: MetricsSource | None = None
+    log_archive: LogArchive | None = None
+    trace_archive: TraceArchive | None = None
     alertmanager_token: str = field(default="", repr=False)  # empty: no Alertmanager may report
     is_serving: bool = True
     announce: Callable[[str], None] | None = None

@@ -102,6 +102,8 @@ async def test_everything_that_can_be_configured_is_said_in_the_status(tmp_path:
             webhook={"url": hook, "secret_file": "secret"},
             model={"url": "http://127.0.0.1:9/v1", "name": "kimi", "api_key_file": "key"},
             metrics={"url": "http://127.0.0.1:9"},
+            log_archive={"kind": "loki", "url": "http://127.0.0.1:9"},
+            trace_archive={"url": "http://127.0.0.1:9"},
             alertmanager={"token_file": "key"},
             api={"host": "::1"},
             log_format="console",
