@@ -1,31 +1,34 @@
 """The SQL of one day's file of raw logs: its tables, what is written to them, what is read back.
 
 Theory of operation. Entries stand in blocks (see ``raw_block``), each under the row number of its first entry.
-Whoever writes replaces everything from some row on, so writing the same again, or the same and more, changes
-nothing that was there. Names that repeat, of origins and templates, are numbered in tables of their own.
+Who writes replaces everything from some row on, so writing the same again, or the same and more, changes nothing
+of what was there. Names that repeat, those of origins and templates, are numbered in tables of their own.
 
-The full-text index holds the template's text of those entries alone that were the first of their template, in
-their log or on that day. It keeps no copy of it, and its row number is the entry's.
+The full-text index holds the templates of those entries alone that were the first of theirs, in their log or on
+that day. It keeps no copy of them; its row number is the entry's.
 
-A day may be given other tables of blocks later: nothing here reads all tables.
+A day may get other tables of blocks later: nothing here takes the ones of logs for all.
 """
 
 import datetime as dt
 import sqlite3
+from array import array
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from sqlite_utils import Database as Schema, Migrations
 
-from opsagent.model.log import LogEntry, LogOrigin, StoredEntry
+from opsagent.model.log import LogOrigin, LogSeverity, StoredEntry
 from opsagent.store.codec import Codec
-from opsagent.store.raw_block import Block, clean, encoded
+from opsagent.store.raw_block import Block, Columns, Row, clean, encoded
 
-# A block ends behind this much. More makes smaller files and slower reads: on the corpus, lines of
-# 140 characters, 1,024 rows take 0.15 of what came in and 0.2 ms to decode, 2,048 0.13 and 0.3, 4,096 0.10 and 0.6.
+# What a block shall be. Larger ones make smaller files and slower reads. Measured on lines of 140 characters
+# that repeat: 1,024 of them take 0.15 of what came in and 0.2 ms to decode, 2,048 0.13 and 0.3, 4,096 0.10 and 0.6.
 BLOCK_ROWS = 2048
 BLOCK_CHARACTERS = 384 * 1024
+
 RECENT_BLOCKS = 8
 RECENT_CHARACTERS = 4 * 1024 * 1024
 WORDS_MAX = 32
@@ -53,44 +56,231 @@ def m001_logs(db: Schema) -> None:
 
 
 class Totals(NamedTuple):
-    """What a day's file holds. ``last`` is the highest row number, 0 if there is none."""
+    """What a file holds; ``templates`` are entries in the full-text index, ``last`` is the last row, 0 if there is none."""
 
-    last: int
     rows: int
     templates: int
+    last: int
 
 
 def totals(db: sqlite3.Connection) -> Totals:
     """Return what the file holds."""
-    last, rows = db.execute(
-        "SELECT coalesce(max(first + count) - 1, 0), coalesce(sum(count), 0) FROM log_blocks"
+    rows, last = db.execute(
+        "SELECT coalesce(sum(count), 0), coalesce(max(first + count) - 1, 0) FROM log_blocks"
     ).fetchone()
     (templates,) = db.execute("SELECT count(*) FROM first_entries").fetchone()
-    return Totals(last, rows, templates)
+    return Totals(rows, templates, last)
 
 
 class Taken(NamedTuple):
-    """Entries in the order in which they were taken in; ``origins[i]`` is whose ``entries[i]`` is."""
+    """Entries in order of arrival, a column each part of ``LogEntry``; ``places`` say where ``origins`` has whose they are."""
 
-    first: int  # row number
-    entries: Sequence[LogEntry]
-    origins: Sequence[LogOrigin]
+    ats: list[dt.datetime]
+    streams: list[str]
+    severities: list[LogSeverity]
+    template_ids: list[str]
+    templates: list[str]
+    texts: list[str]
+    is_new: list[bool]
+    lengths: "array[int]"  # of the texts, in characters
+    places: "array[int]"
+
+    @classmethod
+    def empty(cls) -> "Taken":
+        """Return room for entries."""
+        return cls([], [], [], [], [], [], [], array("I"), array("I"))
+
+    def part(self, begin: int, end: int | None = None) -> "Taken":
+        """Return the entries from place ``begin`` to before ``end``."""
+        where = slice(begin, end)
+        return Taken(
+            self.ats[where],
+            self.streams[where],
+            self.severities[where],
+            self.template_ids[where],
+            self.templates[where],
+            self.texts[where],
+            self.is_new[where],
+            self.lengths[where],
+            self.places[where],
+        )
 
 
-def write(db: sqlite3.Connection, taken: Taken) -> None:
-    """Store entries in place of whatever stands from the first one's row number on."""
-    db.execute("DELETE FROM log_blocks WHERE first >= ?", (taken.first,))
-    for part in _parts(taken):
-        _write_block(db, part)
+class Numbers(NamedTuple):
+    """Name -> number, as far as they have been looked up."""
+
+    origins: dict[str, int]
+    templates: dict[str, int]
 
 
-def _parts(taken: Taken) -> Iterator[Taken]:
-    """Yield halves, and halves of them, until none is more than twice as much as a block shall be."""
-    count = len(taken.entries)
-    characters = sum(map(len, (entry.text for entry in taken.entries)))
+def write(
+    db: sqlite3.Connection,
+    first: int,
+    taken: Taken,
+    origins: Sequence[LogOrigin],
+    numbers: Numbers,
+) -> None:
+    """Store one or more entries in place of whatever stands from row ``first`` on.
+
+    Args:
+        db: in a transaction.
+        first: the row number of the first entry.
+        taken: the entries.
+        origins: whose they are.
+        numbers: saves looking up, and is added to; what is added holds if the transaction is committed.
+    """
+    db.execute("DELETE FROM log_blocks WHERE first >= ?", (first,))
+    names = [_ORIGIN.encode(origin) for origin in origins]
+    _number(db, "origins", names, numbers.origins)
+    of_place = np.array([numbers.origins[name] for name in names])
+    for begin, part in _parts(taken):
+        _index(
+            db, first + begin, part, _number(db, "templates", part.template_ids, numbers.templates)
+        )
+        columns = Columns(
+            ats=part.ats,
+            origins=of_place[np.frombuffer(part.places, "u4")],
+            streams=part.streams,
+            severities=part.severities,
+            templates=[*map(numbers.templates.__getitem__, part.template_ids)],
+            texts=part.texts,
+            lengths=np.frombuffer(part.lengths, "u4"),
+        )
+        row = (first + begin, len(part.ats), *encoded(columns))
+        db.execute("INSERT INTO log_blocks VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _parts(taken: Taken, begin: int = 0) -> Iterator[tuple[int, Taken]]:
+    """Yield halves, and halves of them, until each is less than twice what a block shall be, or one entry."""
+    count, characters = len(taken.ats), int(np.frombuffer(taken.lengths, "u4").sum())
     if count == 1 or (count < 2 * BLOCK_ROWS and characters < 2 * BLOCK_CHARACTERS):
-        yield taken
+        yield begin, taken
         return
     middle = count // 2
-    yield from _parts(Taken(taken.first, taken.entries[:middle], taken.origins[:middle]))
-    yield from _parts(Taken(taken.first + middle, taken.entries[middle:], taken.origins[middle:]))
+    yield from _parts(taken.part(0, middle), begin)
+    yield from _parts(taken.part(middle), begin + middle)
+
+
+def _number(
+    db: sqlite3.Connection, table: str, names: Iterable[str], numbers: dict[str, int]
+) -> list[str]:
+    """Put the numbers of all names into ``numbers``; return those names that had none yet."""
+    wanted = {name: clean(name) for name in dict.fromkeys(names) if name not in numbers}
+    if not wanted:
+        return []
+    marks = ", ".join("?" * len(wanted))
+    query = f"SELECT name, number FROM {table} WHERE name IN ({marks})"  # noqa: S608 - our own table names
+    known = dict(db.execute(query, [*wanted.values()]).fetchall())
+    new = [name for name, text in wanted.items() if text not in known]
+    insert = f"INSERT INTO {table} (name) VALUES (?) RETURNING number"  # noqa: S608 - the same
+    for text in dict.fromkeys(wanted[name] for name in new):
+        (known[text],) = db.execute(insert, (text,)).fetchone()
+    numbers.update((name, known[text]) for name, text in wanted.items())
+    return new
+
+
+def _index(db: sqlite3.Connection, first: int, part: Taken, new: Iterable[str]) -> None:
+    """Index the first entries of new templates, and those that are the first in their log, unless they are indexed."""
+    places = {part.template_ids.index(name) for name in new}
+    if any(part.is_new):
+        places.update(place for place, is_new in enumerate(part.is_new) if is_new)
+    if not places:
+        return
+    query = "SELECT rowid FROM first_entries ORDER BY rowid DESC LIMIT 1"
+    (newest,) = db.execute(query).fetchone() or (0,)
+    db.executemany(
+        "INSERT INTO first_entries (rowid, template) VALUES (?, ?)",
+        [
+            (first + place, clean(part.templates[place]))
+            for place in sorted(places)
+            if first + place > newest
+        ],
+    )
+
+
+def phrases(words: str) -> str:
+    """Return the FTS5 query for texts that hold all ``words``, parted by blanks; empty if there is nothing to look for.
+
+    Whatever is in a word is looked for and means nothing. Words beyond ``WORDS_MAX``, and what stands beyond
+    ``WORDS_CHARACTERS_MAX`` characters, are not looked for.
+    """
+    said = clean(words[:WORDS_CHARACTERS_MAX]).replace("\0", " ").split()
+    kept = [word.replace('"', '""') for word in said if any(map(str.isalnum, word))]
+    return " ".join(f'"{word}"' for word in kept[:WORDS_MAX])
+
+
+class BlockReader:
+    """Reads entries of any day. It keeps a few decoded blocks and belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._recent: OrderedDict[tuple[dt.date, int], Block] = OrderedDict()
+
+    def entry(self, db: sqlite3.Connection, day: dt.date, row: int) -> StoredEntry | None:
+        """Return one entry of the day whose file ``db`` is, None if it has no such row.
+
+        Raises:
+            ValueError: the file holds something else than what was written.
+        """
+        for (of_day, first), block in self._recent.items():
+            if of_day == day and first <= row < first + len(block):
+                self._recent.move_to_end((of_day, first))
+                return _stored(db, day, row, block.row(row - first))
+        query = "SELECT first, body FROM log_blocks WHERE first <= ? ORDER BY first DESC LIMIT 1"
+        for first, body in db.execute(query, (row,)).fetchall():
+            block = Block(body)
+            if row < first + len(block):
+                self._keep(day, first, block)
+                return _stored(db, day, row, block.row(row - first))
+        return None
+
+    def search(
+        self, db: sqlite3.Connection, day: dt.date, query: str, limit: int
+    ) -> list[StoredEntry]:
+        """Return the day's first entries that match an FTS5 query, newest first. Raises as :meth:`entry` does."""
+        rows = db.execute(
+            "SELECT rowid FROM first_entries WHERE first_entries MATCH ? ORDER BY rowid DESC LIMIT ?",
+            (query, limit),
+        ).fetchall()
+        found = (self.entry(db, day, row) for (row,) in rows)
+        return [entry for entry in found if entry is not None]
+
+    def _keep(self, day: dt.date, first: int, block: Block) -> None:
+        self._recent[day, first] = block
+        characters = sum(each.characters for each in self._recent.values())
+        while len(self._recent) > 1 and (
+            len(self._recent) > RECENT_BLOCKS or characters > RECENT_CHARACTERS
+        ):
+            _, oldest = self._recent.popitem(last=False)
+            characters -= oldest.characters
+
+
+def pointer(day: dt.date, row: int) -> str:
+    """Return the name of a day's row, as ``StoredEntry`` has it."""
+    return f"log:{day.isoformat()}.{row}"
+
+
+def day_in(text: str) -> dt.date | None:
+    """Return the day that ten characters name, None if there is no such day."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _stored(db: sqlite3.Connection, day: dt.date, row: int, read: Row) -> StoredEntry:
+    return StoredEntry(
+        pointer=pointer(day, row),
+        origin=_ORIGIN.decode(_name(db, "origins", read.origin)),
+        at=read.at,
+        stream=read.stream,
+        severity=read.severity,
+        template_id=_name(db, "templates", read.template),
+        text=read.text,
+    )
+
+
+def _name(db: sqlite3.Connection, table: str, number: int) -> str:
+    query = f"SELECT name FROM {table} WHERE number = ?"  # noqa: S608 - the same
+    for (name,) in db.execute(query, (number,)).fetchall():
+        return str(name)
+    raise ValueError(f"{table} have no number {number}")
