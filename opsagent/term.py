@@ -160,7 +160,13 @@ class Leading:
         if settings is None or world.model is None:
             return rules
         propose = partial(propose_revision, runbooks=library.runbooks(), verify_override=override)
-        tools = toolset(self._pipeline.inventory, self._reader, propose)
+        tools = toolset(
+            self._pipeline.inventory,
+            self._reader,
+            propose,
+            log_archive=world.log_archive,
+            trace_archive=world.trace_archive,
+        )
         means = Means(world.model, tools, settings.mode, settings.budget(), world.clock)
         transcripts = self._opened.store.transcripts()
         view, at_once = self._pipeline.workload, SIDE_BY_SIDE - 1  # one lane is always the rules'
