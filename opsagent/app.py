@@ -19,6 +19,7 @@ from opsagent.clients.kube_lease import KubeLease
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
 from opsagent.controllers.intake import Intake
+from opsagent.controllers.investigations import Investigations
 from opsagent.controllers.report import Report, Tree
 from opsagent.detection.alerts import symptoms_of
 from opsagent.executor import ExecutorConfig, build as build_executor
@@ -31,6 +32,7 @@ from opsagent.ports import (
     Leadership,
     Unwritable,
 )
+from opsagent.responder.investigator import investigation_id
 from opsagent.runtime.serving import serve
 from opsagent.settings import Settings
 from opsagent.store.daemon import SqliteStore
@@ -88,6 +90,7 @@ class Daemon:
             now=world.clock.now,
             metrics=world.metrics,
         )
+        report.investigations = Investigations(store.transcripts(), investigation_id)
         if world.is_serving:
             await self._serve(report, stack)
         self._up.set_result(report)

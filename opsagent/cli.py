@@ -20,6 +20,7 @@ from opsagent.terminal import (
     approval_lines,
     incident_line,
     incident_lines,
+    investigation_lines,
     safe,
     tree_lines,
 )
@@ -236,17 +237,28 @@ def incidents(
     ] = None,
     state: StateDir = Path("state"),
     *,
+    investigation: Annotated[
+        bool, typer.Option("--investigation", help="Show what a model did about ID, step by step.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List incidents, or show one with its causes and timeline."""
     from opsagent.clients.daemon import connect
 
+    if investigation and not incident_id:
+        raise typer.BadParameter("--investigation needs the ID of an incident")
     with connect(state) as daemon:
-        found = [daemon.incident(incident_id)] if incident_id else daemon.incidents()
+        if incident_id:
+            show = daemon.investigation if investigation else daemon.incident
+            found = [show(incident_id)]
+        else:
+            found = list(daemon.incidents())
     if as_json:
         _say(json.dumps(item, sort_keys=True) for item in found)
     elif not found:
         typer.echo("no incidents")
+    elif investigation:
+        _say(investigation_lines(found[0]))
     elif incident_id:
         _say(incident_lines(found[0]))
     else:

@@ -15,6 +15,7 @@ from opsagent.model.printable import printable
 Tree: TypeAlias = Mapping[str, JsonValue]
 
 LENGTH_MAX = 300
+LINES_MAX = 20  # of one text in a transcript
 TEXT_MAX = 2000  # of a finding, which lists all that is missing
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -83,6 +84,19 @@ def incident_lines(incident: Tree) -> Iterator[str]:
             f"  {safe(entry['at'])}  {safe(entry['actor']):<12}  "
             f"{safe(entry['kind'])}: {safe(entry['text'])}"
         )
+
+
+def investigation_lines(investigation: Tree) -> Iterator[str]:
+    """Yield what a model did, step by step; what others wrote stands behind a bar, each text cut after some lines."""
+    yield f"{safe(investigation['investigation_id'])}: {safe(investigation['summary'])}"
+    for row in _trees(investigation["rows"]):
+        yield f"{safe(row['at'])}  {safe(row['head'])}"
+        for said in _trees(row["said"]):
+            yield f"  {safe(said['label'])}:"
+            lines = str(said["text"]).splitlines()
+            yield from (f"    | {safe(line)}" for line in lines[:LINES_MAX])
+            if len(lines) > LINES_MAX:
+                yield f"    ({len(lines) - LINES_MAX} more lines; --json has them)"
 
 
 def finding_lines(finding: Tree) -> Iterator[str]:

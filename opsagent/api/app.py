@@ -25,6 +25,7 @@ from opsagent.api.inputs import click_of, number, read_body
 from opsagent.api.pages import create_pages
 from opsagent.api.replies import STATUS_OF, failure, reply
 from opsagent.api.session import Sessions
+from opsagent.api.transcripts import investigation_tree
 from opsagent.api.views import answer_tree, incident_tree, plan_tree
 from opsagent.ports import AlertIntake
 
@@ -63,6 +64,12 @@ class _Endpoints:
         if found is None:
             raise HTTPException(404, "No such incident; GET /v1/incidents lists those that exist.")
         return reply(incident_tree(found))
+
+    async def investigation(self, request: Request) -> Response:
+        name, entries = await self._view.investigation(request.path_params["incident_id"])
+        if not entries:
+            raise HTTPException(404, "No investigation of this incident by a model is kept.")
+        return reply(investigation_tree(name, entries))
 
     async def approvals(self, _request: Request) -> Response:
         return reply({"approvals": [plan_tree(item) for item in await self._view.approvals()]})
@@ -104,6 +111,7 @@ def create_app(
                     Route("/status", ends.status),
                     Route("/incidents", ends.incidents),
                     Route("/incidents/{incident_id}", ends.incident),
+                    Route("/incidents/{incident_id}/investigation", ends.investigation),
                     Route("/approvals", ends.approvals),
                     Route("/approvals/{plan_id}", ends.decide, methods=["POST"]),
                     Route("/links", ends.link, methods=["POST"]),

@@ -8,6 +8,7 @@ from opsagent.api.views import Tree
 from opsagent.model.incident import Incident
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord
 from opsagent.model.signal import RawRow
+from opsagent.model.transcript import Entry
 
 
 class DeskView(Protocol):
@@ -35,6 +36,14 @@ class DeskView(Protocol):
 
     async def incident(self, incident_id: str) -> Incident | None:
         """Return one incident."""
+        ...
+
+    async def investigation(self, incident_id: str) -> tuple[str, tuple[Entry, ...]]:
+        """Return id and entries of the newest investigation of an incident by a model; ('', ()) if there is none."""
+        ...
+
+    async def transcript(self, investigation_id: str) -> tuple[Entry, ...]:
+        """Return the entries of one investigation, oldest first; none if there is none."""
         ...
 
     async def row(self, seq: int) -> RawRow | None:

@@ -7,7 +7,7 @@ token is passed on in the same request; it is not stored, logged, repeated or pu
 that did not count shows the plan as it stands now.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import structlog
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from opsagent.api import shown
+from opsagent.api import shown, transcripts
 from opsagent.api.desk import DeskView
 from opsagent.api.gate import is_own_post
 from opsagent.api.inputs import form_of, number, read_body
@@ -26,6 +26,7 @@ from opsagent.api.render import BOUNDS, HEADERS, Renderer
 from opsagent.api.replies import STATUS_OF
 from opsagent.api.session import SESSION_SECONDS, Sessions
 from opsagent.model.plan import PlanRecord, PlanState
+from opsagent.model.transcript import Entry
 
 LOOKED_AT_MAX = 1000  # incidents, to count those that are open
 SEQ_MAX = 2**63 - 1
@@ -57,6 +58,8 @@ class _Pages:
             "/": self._overview,
             "/incidents": self._incidents,
             "/incidents/{incident_id}": self._incident,
+            "/incidents/{incident_id}/investigation": self._newest_investigation,
+            "/investigations/{investigation_id}": self._investigation,
             "/approvals": self._approvals,
             "/approvals/{plan_id}": self._approval,
             "/rows/{seq}": self._row,
@@ -135,6 +138,36 @@ class _Pages:
             is_asking=any(each.state is PlanState.PENDING for each in plans),
             phases=shown.phases(newest),
             lines_left_out=len(incident.timeline) - len(newest),
+            is_investigated=bool((await self._view.investigation(incident_id))[0]),
+        )
+
+    async def _newest_investigation(self, request: Request) -> Response:
+        incident_id = request.path_params["incident_id"]
+        name, entries = await self._view.investigation(incident_id)
+        return await self._transcript(request, name, entries, incident_id)
+
+    async def _investigation(self, request: Request) -> Response:
+        name = request.path_params["investigation_id"]
+        return await self._transcript(request, name, await self._view.transcript(name))
+
+    async def _transcript(
+        self, request: Request, name: str, entries: Sequence[Entry], incident_id: str = ""
+    ) -> Response:
+        if not entries:
+            raise HTTPException(404, "There is no such investigation; old ones are dropped.")
+        rows = transcripts.rows(entries)
+        newest = transcripts.newest(rows)
+        texts = sum(len(row.said) for row in newest)
+        return await self._page(
+            request,
+            "investigation.html",
+            investigation_id=name,
+            incident_id=incident_id,
+            began_at=entries[0].at,
+            summary=transcripts.summary(entries),
+            rows=newest,
+            rows_left_out=len(rows) - len(newest),
+            bytes_max=BOUNDS["TRANSCRIPT_BYTES_MAX"] // max(texts, 1),
         )
 
     async def _approvals(self, request: Request) -> Response:

@@ -30,6 +30,7 @@ BOUNDS = {
     "TELEMETRY_BYTES_MAX": 400,  # of one piece, as HTML spends them
     "NAME_BYTES_MAX": 100,
     "ROW_BYTES_MAX": 64 * 1024,
+    "TRANSCRIPT_BYTES_MAX": 48 * 1024,  # of all texts of an investigation together
 }
 
 POLICY = (

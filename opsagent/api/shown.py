@@ -44,6 +44,7 @@ _POINTERS = (
     (re.compile(r"raw:([0-9]{1,18})"), "/rows/{}"),
     (re.compile(r"(pln_[0-9a-f]{16})"), "/approvals/{}"),
     (re.compile(r"(inc_[0-9A-Z]{26})"), "/incidents/{}"),
+    (re.compile(r"(inv_[0-9a-f]{16})"), "/investigations/{}"),
 )
 
 

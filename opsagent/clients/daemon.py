@@ -118,6 +118,10 @@ class DaemonClient:
         """Return one incident with its causes and timeline."""
         return self._ask("GET", f"/v1/incidents/{quote(incident_id, safe='')}")
 
+    def investigation(self, incident_id: str) -> Tree:
+        """Return the newest investigation of an incident by a model, its texts whole."""
+        return self._ask("GET", f"/v1/incidents/{quote(incident_id, safe='')}/investigation")
+
     def approvals(self) -> Sequence[Tree]:
         """Return the plans that wait for a person, oldest first."""
         return self._several("/v1/approvals", "approvals")

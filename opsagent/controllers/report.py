@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from opsagent.controllers.investigations import Investigations
 from opsagent.controllers.metrics import metrics_status
 from opsagent.controllers.news import News
 from opsagent.controllers.pipeline import Pipeline
@@ -13,6 +14,7 @@ from opsagent.model.entity import Kind
 from opsagent.model.incident import Incident, IncidentState
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord, PlanState
 from opsagent.model.signal import RawRow
+from opsagent.model.transcript import Entry
 from opsagent.ports import ApprovalDesk, Leadership, MetricsSource, NotFound, Store
 from opsagent.runtime.supervise import Supervisor
 
@@ -89,6 +91,7 @@ class Report:
         self._metrics = metrics
         self._started_at = now()
         self.term: Term | None = None
+        self.investigations: Investigations | None = None
         self.failure = ""  # why the process is about to end
         self.changes = News()
 
@@ -154,6 +157,19 @@ class Report:
     async def incident(self, incident_id: str) -> Incident | None:
         """Return one incident."""
         return await self._store.incident(incident_id)
+
+    async def investigation(self, incident_id: str) -> tuple[str, tuple[Entry, ...]]:
+        """Return id and entries of the newest investigation of an incident by a model; ('', ()) if there is none."""
+        incident = await self._store.incident(incident_id)
+        if incident is None or self.investigations is None:
+            return "", ()
+        return await self.investigations.newest(incident)
+
+    async def transcript(self, investigation_id: str) -> tuple[Entry, ...]:
+        """Return the entries of one investigation, oldest first; none if there is none."""
+        if self.investigations is None:
+            return ()
+        return await self.investigations.entries(investigation_id)
 
     async def row(self, seq: int) -> RawRow | None:
         """Return the raw row that a pointer names."""

@@ -57,7 +57,16 @@ def told(answer: httpx2.Response) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/status", "/v1/incidents", "/v1/incidents/x", "/v1/approvals", "/v1/none", "/v1"]
+    "path",
+    [
+        "/v1/status",
+        "/v1/incidents",
+        "/v1/incidents/x",
+        "/v1/incidents/x/investigation",
+        "/v1/approvals",
+        "/v1/none",
+        "/v1",
+    ],
 )
 @pytest.mark.parametrize(
     "header",

@@ -19,6 +19,7 @@ from opsagent.model.entity import Kind
 from opsagent.model.incident import EntryKind, Incident, IncidentState
 from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
 from opsagent.model.signal import RawRow
+from opsagent.model.transcript import Asked, Closed
 from opsagent.ports import Model, Terminal, Transient
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
@@ -247,13 +248,23 @@ def test_a_model_that_hangs_over_one_incident_keeps_no_other_from_its_plan(tmp_p
                 await send(stage, "PATCH", WEB, fault_patch(Fault.CRASH_LOOP))
                 await asyncio.sleep(30)
                 assert await report.approvals() == (), "the model is being waited for"
+                (of_web,) = await report.incidents(10)
+                running, (_, asked) = await report.investigation(of_web.incident_id)
+                assert isinstance(asked, Asked)
                 await send(stage, "PATCH", CART, CART_CRASHES)
                 await asyncio.sleep(30)
                 (plan,) = await report.approvals()
                 assert plan.plan.proposal.action.target.entity.name == "cart"
                 await asyncio.sleep(120)
-                _, of_web = await report.approvals()
-                assert of_web.plan.proposal.action.target.entity.name == "web"
+                _, plan = await report.approvals()
+                assert plan.plan.proposal.action.target.entity.name == "web"
+                ended, entries = await report.investigation(of_web.incident_id)
+                assert (ended, await report.transcript(running)) == (running, entries)
+                assert isinstance(entries[-1], Closed)
+                of_cart = next(
+                    x for x in await report.incidents(10) if x != of_web and x.entity.name == "cart"
+                )
+                assert await report.investigation(of_cart.incident_id) == ("", ())
 
     run(scene())
 

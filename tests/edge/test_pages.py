@@ -20,6 +20,8 @@ INSIDE = (
     "/",
     "/incidents",
     "/incidents/inc_1",
+    "/incidents/inc_1/investigation",
+    "/investigations/inv_0123456789abcdef",
     "/approvals",
     f"/approvals/{PLAN}",
     "/rows/7",

@@ -28,7 +28,7 @@ OWN_TAGS = {
     "summary", "table", "tbody", "td", "th", "thead", "time", "title", "tr", "ul",
 }  # fmt: skip
 OWN_PLACES = re.compile(
-    r"/|#content|#decide|/static/[a-z.]+\?v=[0-9a-f]{8}|/(incidents|approvals|rows)(/[\w%.~-]+)?"
+    r"/|#content|#decide|/static/[a-z.]+\?v=[0-9a-f]{8}|/(incidents|investigations|approvals|rows)(/[\w%.~-]+)?"
 )
 
 

@@ -10,6 +10,7 @@ from opsagent.controllers.news import News
 from opsagent.model.incident import Incident
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord, PlanState
 from opsagent.model.signal import RawRow
+from opsagent.model.transcript import Entry
 from opsagent.ports import NotFound
 from opsagent.runtime.ids import SecureIds
 from tests.fakes.plans import NOW
@@ -24,7 +25,7 @@ def fresh_sessions() -> Sessions:
 class ScriptedView:
     """``trouble``, if set, is raised by every read; ``good_token`` is the one that may decide.
 
-    ``decided`` are plans besides those that wait; ``answers`` are given to clicks before judging them.
+    ``investigations`` gives each incident its newest transcript by id. ``decided`` are plans besides those that wait; ``answers`` are given to clicks before judging them.
     """
 
     shown: tuple[Incident, ...] = ()
@@ -39,6 +40,8 @@ class ScriptedView:
     decided: tuple[PlanRecord, ...] = ()
     answers: list[ApprovalAnswer] = field(default_factory=list)
     changes: News = field(default_factory=News)
+    investigations: Mapping[str, str] = field(default_factory=dict)
+    transcripts: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
 
     def now(self) -> dt.datetime:
         return NOW
@@ -63,6 +66,15 @@ class ScriptedView:
 
     async def incident(self, incident_id: str) -> Incident | None:
         return next((item for item in self.shown if item.incident_id == incident_id), None)
+
+    async def investigation(self, incident_id: str) -> tuple[str, tuple[Entry, ...]]:
+        self._fail()
+        name = self.investigations.get(incident_id, "")
+        return name, self.transcripts.get(name, ())
+
+    async def transcript(self, investigation_id: str) -> tuple[Entry, ...]:
+        self._fail()
+        return self.transcripts.get(investigation_id, ())
 
     async def row(self, seq: int) -> RawRow | None:
         return self.rows.get(seq)

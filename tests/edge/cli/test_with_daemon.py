@@ -14,12 +14,13 @@ from typer.testing import CliRunner, Result
 from opsagent.api.app import create_app
 from opsagent.cli import app
 from opsagent.clients.daemon import DaemonAddress, write_address
+from opsagent.model.transcript import Closed, Opened
 from opsagent.ports import Terminal
 from opsagent.runtime.serving import serve
 from opsagent.terminal import Exit
 from tests.fakes.desk_view import ScriptedView, fresh_sessions
 from tests.fakes.incidents import PLAIN
-from tests.fakes.plans import record
+from tests.fakes.plans import NOW, record
 
 RECORD = record()
 PLAN, PLAN_HASH = RECORD.plan.plan_id, RECORD.plan.plan_hash
@@ -98,6 +99,30 @@ async def test_one_incident_is_shown_with_causes_evidence_and_timeline(tmp_path:
     assert lines[2] == "    change raw:18: image v1 -> v2"
     assert lines[-1].endswith("opsagent      resolved: over")
     assert len(lines) == 1 + 4 + len(PLAIN.timeline)
+
+
+async def test_an_investigation_is_shown_step_by_step_and_as_json_whole(tmp_path: Path) -> None:
+    transcript = (Opened(NOW, "kimi", "Look.", "Why?\x1b[2J"), Closed(NOW, None, "late " * 200))
+    view = ScriptedView(
+        (PLAIN,), investigations={"inc_1": "inv_1"}, transcripts={"inv_1": transcript}
+    )
+    text = await said(tmp_path, view, "incidents", "inc_1", "--investigation")
+    lines = text.output.splitlines()
+    assert lines[0] == "inv_1: 0 questions, 0 tool calls; 0 tokens read, 0 written"
+    assert lines[4:6] == ["  question:", "    | Why?\ufffd[2J"]
+    assert lines[6].endswith("It ended without a proposal.")
+    assert max(map(len, lines)) < 320
+    tree = await said(tmp_path, view, "incidents", "inc_1", "--investigation", "--json")
+    assert json.loads(tree.output)["rows"][1]["said"] == [
+        {"label": "because", "text": "late " * 200}
+    ]
+
+
+async def test_an_investigation_that_nobody_made_is_said_to_be_none(tmp_path: Path) -> None:
+    ended = await said(tmp_path, ScriptedView((PLAIN,)), "incidents", "inc_1", "--investigation")
+    assert "No investigation of this incident by a model is kept." in str(ended.exception)
+    without = await command("incidents", "--investigation", "--state", tmp_path)
+    assert without.exit_code == Exit.USAGE
 
 
 async def test_incidents_as_json_are_one_object_a_line(tmp_path: Path) -> None:
