@@ -8,8 +8,21 @@ its own beside this one.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from opsagent.clients import kube_struct as struct
+from opsagent.clients.kube_known import Known
+from opsagent.clients.kube_quick import quick
 from opsagent.model import kube
+
+PARTS_MAX = 4_096  # maps and owners that are known at a time: 2 MiB or so
+PART_BYTES_MAX = 1_024  # annotations can be 256 KiB
+
+_ObjectMeta = quick(kube.ObjectMeta)
+_Condition = quick(kube.Condition)
+_texts = msgspec.json.Decoder(struct.Texts | None)
+_references = msgspec.json.Decoder(list[struct.OwnerReference] | None)
+_managers = msgspec.json.Decoder(list[struct.ManagedField] | None)
 
 
 def utc(at: dt.datetime | None) -> dt.datetime | None:
@@ -24,23 +37,23 @@ def text(value: int | str | None) -> str:
 
 def meta(item: struct.Meta) -> kube.ObjectMeta:
     """Convert metadata with its managers."""
-    managers = tuple([_manager(entry) for entry in item.managed_fields or ()])
-    return bare_meta(item, managers)
+    managers = _managers.decode(item.managed_fields) or ()
+    return bare_meta(item, tuple([_manager(entry) for entry in managers]))
 
 
 def bare_meta(item: struct.Meta, managers: tuple[kube.FieldManager, ...] = ()) -> kube.ObjectMeta:
     """Convert metadata without its managers: for kinds that only controllers write."""
-    return kube.ObjectMeta(
+    return _ObjectMeta(
         item.namespace or "",
         item.name,
         item.uid,
         item.resource_version,
         item.generation or 0,
         utc(item.creation_timestamp),
-        utc(item.deletion_timestamp),
-        item.labels or {},
-        item.annotations or {},
-        _owner(item.owner_references),
+        item.deletion_timestamp and utc(item.deletion_timestamp),
+        _maps[bytes(item.labels)],
+        _maps[bytes(item.annotations)],
+        _owners[bytes(item.owner_references)],
         managers,
     )
 
@@ -51,25 +64,37 @@ def _manager(entry: struct.ManagedField) -> kube.FieldManager:
     )
 
 
-def _owner(references: Sequence[struct.OwnerReference] | None) -> kube.OwnerRef | None:
-    for reference in references or ():
+def _map(content: bytes) -> Mapping[str, str]:
+    return _texts.decode(content) or {}
+
+
+def _owner(content: bytes) -> kube.OwnerRef | None:
+    for reference in _references.decode(content) or ():
         if reference.controller:
             return kube.OwnerRef(reference.kind, reference.name, reference.uid)
     return None
 
 
+_maps = Known(_map, PARTS_MAX, PART_BYTES_MAX)
+_owners = Known(_owner, PARTS_MAX, PART_BYTES_MAX)
+
+
 def conditions(items: Sequence[struct.Condition] | None) -> tuple[kube.Condition, ...]:
     """Convert conditions, in the API's order."""
+    if not items:
+        return ()
     return tuple(
         [
-            kube.Condition(
+            _Condition(
                 entry.type,
                 entry.status,
                 entry.reason or "",
                 entry.message or "",
-                utc(entry.last_transition_time),
+                at
+                if (at := entry.last_transition_time) is None or at.tzinfo is dt.UTC
+                else utc(at),
             )
-            for entry in items or ()
+            for entry in items
         ]
     )
 

@@ -2,7 +2,7 @@
 
 from opsagent.clients import kube_struct_storage as struct
 from opsagent.clients.kube_convert import conditions, meta, selector, texts
-from opsagent.clients.kube_convert_pod import node_terms
+from opsagent.clients.kube_convert_spec import node_terms
 from opsagent.model import kube
 
 DEFAULT_ANNOTATIONS = (

@@ -16,7 +16,7 @@ from opsagent.clients.kube_convert import (
     utc,
     whole,
 )
-from opsagent.clients.kube_convert_pod import containers, pod_spec
+from opsagent.clients.kube_convert_spec import containers, pod_spec
 from opsagent.clients.kube_struct_pod import PodSpec, Template, TemplateMeta
 from opsagent.model import kube
 

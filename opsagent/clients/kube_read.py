@@ -5,7 +5,7 @@ Refuses to be an informer: it holds no state but a counter, and answers Gone whe
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from opsagent.clients import kube_wire as wire
 from opsagent.clients.kube_path import collection_path, object_path
@@ -22,7 +22,7 @@ WATCH_SECONDS = 300  # then the server ends the watch; client-go asks for 5 to 1
 
 
 class LineFraming:
-    """Cuts a byte stream into lines; a line above ``bytes_max`` is dropped and counted.
+    """Cuts a byte stream at ends of lines; a line above ``bytes_max`` is dropped and counted.
 
     Sans-IO: the caller feeds chunks of any size. A line that the stream ends in the middle of is
     never given out: the next watch delivers it again.
@@ -34,24 +34,36 @@ class LineFraming:
         self._size = 0
         self.dropped_total = 0
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the non-empty lines that ``chunk`` completes, without their ends, in order."""
-        *ended, rest = chunk.split(b"\n")
-        lines = []
-        for part in ended:
-            self._add(part)
-            if self._size > self._bytes_max:
+    def feed(self, chunk: bytes) -> Iterator[wire.Block]:
+        """Yield blocks of the whole lines that ``chunk`` completes, in order.
+
+        Only the line that begins in an earlier chunk is copied; the others are seen where they are.
+        """
+        first, last = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1
+        if first:
+            self._add(chunk[:first])
+            if self._size > self._bytes_max + 1:
                 self.dropped_total += 1
-            elif self._size:
-                lines.append(b"".join(self._parts))
+            else:
+                yield b"".join(self._parts)
             self._parts.clear()
             self._size = 0
-        self._add(rest)
-        return lines
+        if last - first > self._bytes_max:
+            yield from self._small_lines(chunk[first:last])
+        elif last > first:
+            yield memoryview(chunk)[first:last]
+        self._add(chunk[last:])
+
+    def _small_lines(self, chunk: bytes) -> Iterator[bytes]:
+        for line in chunk.split(b"\n")[:-1]:
+            if len(line) > self._bytes_max:
+                self.dropped_total += 1
+            else:
+                yield line
 
     def _add(self, part: bytes) -> None:
         self._size += len(part)
-        if self._size > self._bytes_max:
+        if self._size > self._bytes_max + 1:
             self._parts.clear()  # of a line too long only the size is remembered
         elif part:
             self._parts.append(part)
@@ -64,7 +76,7 @@ class KubeReader:
     """
 
     def __init__(
-        self, transport: KubeTransport, *, tap: Callable[[bytes], None] = lambda _: None
+        self, transport: KubeTransport, *, tap: Callable[[bytes], None] | None = None
     ) -> None:
         self._transport = transport
         self._tap = tap
@@ -93,7 +105,8 @@ class KubeReader:
             self._malformed_total += 1
             raise Transient(f"the list of {kind.value} is no list: {error}") from error
         self._malformed_total += page.malformed
-        self._tap(body)
+        if self._tap is not None:
+            self._tap(body)
         return page
 
     async def watch(
@@ -117,16 +130,24 @@ class KubeReader:
             framing = LineFraming(EVENT_BYTES_MAX)
             async for chunk in chunks:
                 dropped_before = framing.dropped_total
-                lines = framing.feed(chunk)
+                blocks = list(framing.feed(chunk))
                 self._malformed_total += framing.dropped_total - dropped_before
-                for line in lines:
-                    try:
-                        event = wire.decode_watch_event(kind, line)
-                    except wire.Malformed:
-                        self._malformed_total += 1
-                        continue
+                for block in blocks:
+                    for event in self._events(kind, block):
+                        if event is None:
+                            self._malformed_total += 1
+                        else:
+                            yield event
+
+    def _events(self, kind: Kind, block: wire.Block) -> Iterator[WatchEvent | None]:
+        if self._tap is None:
+            yield from wire.decode_watch_block(kind, block)
+            return
+        for line in wire.lines_of(block):  # each is shown before what it holds is given out
+            for event in wire.decode_watch_block(kind, line):
+                if event is not None:
                     self._tap(line)
-                    yield event
+                yield event
 
     async def get(self, entity: Entity) -> KubeObject:
         """Return one object.

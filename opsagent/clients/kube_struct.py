@@ -40,6 +40,8 @@ class ManagedField(Struct):
 
 
 class Meta(Struct):
+    """Parts that many objects have alike, or that few want, stay undecoded."""
+
     name: str = ""
     namespace: str | None = None
     uid: str = ""
@@ -47,10 +49,10 @@ class Meta(Struct):
     generation: Int | None = None
     creation_timestamp: Instant | None = None
     deletion_timestamp: Instant | None = None
-    labels: Texts | None = None
-    annotations: Texts | None = None
-    owner_references: list[OwnerReference] | None = None
-    managed_fields: list[ManagedField] | None = None
+    labels: msgspec.Raw = ABSENT
+    annotations: msgspec.Raw = ABSENT
+    owner_references: msgspec.Raw = ABSENT
+    managed_fields: msgspec.Raw = ABSENT
 
 
 class ListMeta(Struct):

@@ -4,6 +4,7 @@
 import msgspec
 
 from opsagent.clients.kube_struct import (
+    ABSENT,
     Condition,
     Instant,
     Int,
@@ -299,5 +300,7 @@ class PodStatus(Struct):
 
 
 class Pod(Object):
-    spec: PodSpec | None = None
+    """The spec stays undecoded: see ``kube_shared_spec``."""
+
+    spec: msgspec.Raw = ABSENT
     status: PodStatus | None = None

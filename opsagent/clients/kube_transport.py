@@ -189,12 +189,14 @@ def _json_value(body: bytes | None, content_type: str) -> object:
 
 
 async def _read_all(content: aiohttp.StreamReader, bytes_max: int) -> bytes:
-    answer = bytearray()
+    chunks = []
+    size = 0
     async for chunk in content.iter_any():
-        answer += chunk
-        if len(answer) > bytes_max:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > bytes_max:
             raise aiohttp.ClientPayloadError(f"answer larger than {bytes_max} bytes")
-    return bytes(answer)
+    return b"".join(chunks)
 
 
 async def connect(

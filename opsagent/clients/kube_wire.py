@@ -6,13 +6,15 @@ is where the speed comes from. ``kube_convert`` then makes the model's dataclass
 knows nothing of JSON. An object without a name, or with a wrong type in a field that we read, is
 :class:`Malformed`: counted and skipped by the caller, never half read.
 
-A list page is decoded at once; only if that fails are its items decoded one by one, so one broken
-object costs itself and not the page. A watch line is decoded as its kind at once; only if that fails
-is its type looked at, because bookmarks and errors carry something else. Size is the reader's to bound.
+A list page, and a block of watch lines, is decoded at once; only if that fails are its parts decoded one
+by one, so one broken object costs itself and not its neighbours. Only if a watch line fails as its kind is
+its type looked at, because bookmarks and errors carry something else. Size is the reader's to bound.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -28,6 +30,7 @@ from opsagent.clients import (
     kube_struct_workload as workload,
 )
 from opsagent.clients.kube_convert_pod import pod
+from opsagent.clients.kube_quick import quick
 from opsagent.clients.kube_struct_pod import Pod
 from opsagent.model.entity import Kind
 from opsagent.model.kube import KubeObject
@@ -37,7 +40,9 @@ from opsagent.ports import Forbidden, Gone, ListPage, Transient, WatchEvent
 MESSAGE_CHARACTERS_MAX = 300
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
 _ROW_TYPES = {"ADDED": RowType.ADDED, "MODIFIED": RowType.MODIFIED, "DELETED": RowType.DELETED}
+_WatchEvent = quick(WatchEvent)
 S = TypeVar("S", bound=struct.Object)
+Block: TypeAlias = bytes | memoryview
 
 
 class Malformed(ValueError):  # noqa: N818 - an adjective, like its siblings in ports
@@ -126,17 +131,31 @@ def decode_list(kind: Kind, content: bytes) -> ListPage:
         Malformed: the content is no list at all.
     """
     codec = _CODECS[kind]
-    try:
-        page = codec.page.decode(content)
-    except _UNREADABLE:
-        return _decode_list_singly(kind, content)
-    items: list[KubeObject] = []
-    for item in page.items or ():
+    with _collector_at_rest():
         try:
-            items.append(codec.model(item))
-        except Malformed:
-            continue
-    return _page(page, items)
+            page = codec.page.decode(content)
+        except _UNREADABLE:
+            return _decode_list_singly(kind, content)
+        items: list[KubeObject] = []
+        for item in page.items or ():
+            try:
+                items.append(codec.model(item))
+            except Malformed:
+                continue
+        return _page(page, items)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the garbage collector from looking through values while they are made: all of them stay."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _decode_list_singly(kind: Kind, content: bytes) -> ListPage:
@@ -162,6 +181,46 @@ def _page(page: struct.Items[Any], items: list[KubeObject]) -> ListPage:
     )
 
 
+def decode_watch_block(kind: Kind, block: Block) -> Iterator[WatchEvent | None]:
+    """Yield the events of whole lines of a watch, in order; None for a line that is none, or not of ``kind``.
+
+    Raises:
+        Gone, Forbidden, Transient: the server ended the watch with an ERROR event; what came before is out.
+    """
+    codec = _CODECS[kind]
+    with _collector_at_rest():
+        try:
+            lines = codec.line.decode_lines(block)
+            events = [_event(codec, line) for line in lines]
+        except (*_UNREADABLE, Malformed):
+            events = None
+    if events is None:
+        for line in lines_of(block):
+            yield _event_or_none(kind, line)
+    else:
+        yield from events
+
+
+def _event(codec: _Codec[S], line: struct.Watched[S]) -> WatchEvent:
+    row_type = _ROW_TYPES.get(line.type)
+    if row_type is None:
+        raise Malformed("no event of a known type")
+    item = codec.model(line.object)
+    return _WatchEvent(row_type, item.meta.resource_version, item)
+
+
+def lines_of(block: Block) -> list[bytes]:
+    """Return the lines that are not blank, without their ends."""
+    return [line for line in bytes(block).split(b"\n") if line and not line.isspace()]
+
+
+def _event_or_none(kind: Kind, line: bytes) -> WatchEvent | None:
+    try:
+        return decode_watch_event(kind, line)
+    except Malformed:
+        return None
+
+
 def decode_watch_event(kind: Kind, line: bytes) -> WatchEvent:
     """Decode one line of a watch.
 
@@ -169,30 +228,19 @@ def decode_watch_event(kind: Kind, line: bytes) -> WatchEvent:
         Malformed: it is no event, or its object is not of ``kind``.
         Gone, Forbidden, Transient: the server ended the watch with an ERROR event.
     """
-    codec = _CODECS[kind]
-    try:
-        event = codec.line.decode(line)
-    except _UNREADABLE:
-        return _decode_other_event(line)
-    row_type = _ROW_TYPES.get(event.type)
-    if row_type is None:
-        return _decode_other_event(line)
-    item = codec.model(event.object)
-    return WatchEvent(row_type, item.meta.resource_version, item)
-
-
-def _decode_other_event(line: bytes) -> WatchEvent:
-    """Decode a bookmark or an error; anything else is malformed."""
     try:
         event = _raw_line.decode(line)
         if event.type == "BOOKMARK":
             return WatchEvent(None, _bookmark.decode(event.object).metadata.resource_version)
-        if event.type != "ERROR":
-            raise Malformed("no event of a known type and of this kind")
-        status = _status.decode(event.object)
+        if event.type == "ERROR":
+            raise _watch_error(_status.decode(event.object))
     except _UNREADABLE as error:
         raise Malformed(str(error)) from error
-    raise _watch_error(status)
+    row_type = _ROW_TYPES.get(event.type)
+    if row_type is None:
+        raise Malformed("no event of a known type")
+    item = decode_object(kind, event.object)
+    return WatchEvent(row_type, item.meta.resource_version, item)
 
 
 def _watch_error(status: struct.Status) -> Exception:

@@ -145,6 +145,15 @@ async def test_broken_lines_are_counted_and_the_watch_goes_on():
     assert reader.malformed_total == 2
 
 
+async def test_a_tap_sees_the_lines_that_hold_something():
+    lines = [line("ADDED", wire.pod("a")), b"{\n", line("ADDED", wire.pod("b"))]
+    seen: list[bytes] = []
+    reader = KubeReader(ScriptedTransport(Stream(200, (b"".join(lines),))), tap=seen.append)
+    events = [event async for event in reader.watch(Kind.POD, "1")]
+    assert (len(events), reader.malformed_total) == (2, 1)
+    assert [text + b"\n" for text in seen] == [lines[0], lines[2]]
+
+
 async def test_half_a_line_at_the_end_is_not_an_event():
     events, reader = await watched(line("ADDED", wire.pod()) + b'{"type": "ADD')
     assert len(events) == 1
@@ -255,6 +264,7 @@ def test_framing_does_not_depend_on_how_the_bytes_arrive(lines: list[bytes], cut
     content = b"".join(text + b"\n" for text in lines)
     edges = sorted({0, len(content), *(cut for cut in cuts if cut < len(content))})
     framing = LineFraming(bytes_max=8)
-    out = [text for a, b in itertools.pairwise(edges) for text in framing.feed(content[a:b])]
+    blocks = [block for a, b in itertools.pairwise(edges) for block in framing.feed(content[a:b])]
+    out = [text for block in blocks for text in bytes(block).split(b"\n") if text]
     assert out == [text for text in lines if len(text) <= 8]
     assert framing.dropped_total == sum(len(text) > 8 for text in lines)

@@ -1,6 +1,7 @@
 """What an API server says becomes model values; what is broken is named, counted and never half read."""
 
 import datetime as dt
+import gc
 import hashlib
 import json
 from typing import Any
@@ -8,7 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from opsagent.clients.kube_wire import Malformed, decode_list, decode_object, decode_watch_event
+from opsagent.clients.kube_wire import (
+    Malformed,
+    decode_list,
+    decode_object,
+    decode_watch_block,
+    decode_watch_event,
+)
 from opsagent.model import kube
 from opsagent.model.entity import Kind
 from opsagent.model.kube import kind_of
@@ -364,3 +371,47 @@ def test_any_json_is_an_object_of_its_kind_or_malformed(content: object, kind: K
         return
     assert kind_of(item) is kind
     assert item.meta.name
+
+
+def test_a_block_of_lines_is_read_at_once_and_a_broken_line_costs_itself():
+    whole = [line("ADDED", wire.pod("a")), line("DELETED", wire.pod("b"))]
+    broken = [b"{", line("ADDED", {"metadata": {"name": ""}}), line("NEWTYPE", wire.pod("c"))]
+    bookmark = line(
+        "BOOKMARK", {"metadata": {"resourceVersion": "9"}, "spec": {"containers": None}}
+    )
+    block = b"\n".join([whole[0], b"", bookmark, *broken, whole[1]]) + b"\n"
+    for content in (block, memoryview(block)):
+        events = list(decode_watch_block(Kind.POD, content))
+        assert [each and each.resource_version for each in events] == [
+            "7",
+            "9",
+            None,
+            None,
+            None,
+            "7",
+        ]
+    names = [
+        each and each.item and each.item.meta.name
+        for each in decode_watch_block(Kind.POD, whole[0])
+    ]
+    assert names == ["a"]
+
+
+def test_what_came_before_an_error_is_given_out():
+    block = b"\n".join([line("ADDED", wire.pod("a")), line("ERROR", failure(410, "Expired"))])
+    events = decode_watch_block(Kind.POD, block)
+    assert next(events) is not None
+    with pytest.raises(Gone):
+        next(events)
+
+
+def test_a_page_is_decoded_also_while_the_collector_is_off():
+    page = dump({"metadata": {}, "items": [wire.pod("a")]})
+    gc.disable()
+    try:
+        assert len(decode_list(Kind.POD, page).items) == 1
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    decode_list(Kind.POD, page)
+    assert gc.isenabled()
