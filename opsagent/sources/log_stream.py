@@ -23,28 +23,18 @@ The sink is awaited, so whoever cannot keep up slows the reading down.
 import asyncio
 import datetime as dt
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
-from opsagent.model.log import LogEntry, LogOrigin
-from opsagent.ports import (
-    Chance,
-    Clock,
-    Forbidden,
-    LogSource,
-    NotFound,
-    Terminal,
-    Transient,
-)
+from opsagent.model.log import LogEntry
+from opsagent.ports import Forbidden, NotFound, Terminal, Transient
 from opsagent.runtime.retry import Backoff, BackoffPolicy
 from opsagent.signals.logs import gaps
 from opsagent.signals.logs.choosing import LogTarget
 from opsagent.signals.logs.intake import LogIntake
-from opsagent.signals.logs.seam import Seam
-from opsagent.sources.log_pace import LogPace
+from opsagent.sources.log_road import LogRoad, Place
 
 # Read in one go: 2 ms of ordinary lines, 36 ms of the worst that was found.
 PIECE_BYTES = 16_384
@@ -56,7 +46,6 @@ LEAVING_SECONDS = 60.0  # to read what a container printed before its pod went a
 # A container that ended is mostly known to have ended when its log is asked for again.
 POLICY = BackoffPolicy(first_seconds=2.0, limit_seconds=30.0)
 
-Sink: TypeAlias = Callable[[LogOrigin, Sequence[LogEntry]], Awaitable[None]]
 T = TypeVar("T")
 _FAILURES = (Transient, Forbidden, NotFound, Terminal)
 _LOOK_BACKS_MAX = 5  # attempts at the log of the life before, then it is given up
@@ -72,50 +61,6 @@ class _BrokenError(Exception):
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.cause = cause
-
-
-@dataclass(slots=True)
-class LogCounters:
-    """What all streams did since the start; see ``model.following``."""
-
-    lines: int = 0
-    bytes: int = 0
-    entries: int = 0
-    skipped_lines: int = 0
-    skipped_bytes: int = 0
-    repeated_lines: int = 0
-    unstamped_lines: int = 0
-    cut_lines: int = 0
-    binary_lines: int = 0
-    seams: int = 0
-    gaps: int = 0
-    reconnects: int = 0
-    failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LogRoad:
-    """What all streams share.
-
-    ``holds`` is told of a stream that holds what waits for more lines, ``ended`` that a log came to its end.
-    """
-
-    source: LogSource
-    sink: Sink
-    clock: Clock
-    chance: Chance
-    pace: LogPace
-    counters: LogCounters
-    holds: Callable[["LogStream"], None]
-    ended: Callable[[], None]
-
-
-@dataclass(slots=True)
-class Place:
-    """Where a log was left: what is known of it, and in which life of its container."""
-
-    seam: Seam
-    restarts: int
 
 
 class _End(Enum):
@@ -147,7 +92,7 @@ class LogStream:
         self._backoff = Backoff(road.chance, POLICY)
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()  # entries reach the sink in the order in which they were made
-        self._looks_back = self._is_other_file = target.restarts > place.restarts
+        self._looks_back = target.restarts > place.restarts
         self._look_backs = 0
         self._is_dismissed = self._is_gone = False
         self._connections = 0
@@ -256,29 +201,29 @@ class LogStream:
     async def _look_back(self) -> None:
         """Read what the life before still has to say; find out whether anything is missing."""
         place = self.place
-        self._is_other_file = True
         self._look_backs += 1
-        has_missed_a_life = self.target.restarts > place.restarts + 1
+        is_missing = self.target.restarts > place.restarts + 1  # lives came and went
         try:
             await self._read(is_previous=True)
         except _BrokenError as broken:
-            if not isinstance(broken.cause, NotFound) and self._look_backs < _LOOK_BACKS_MAX:
-                raise
-            # There was no life before, so the log was rotated; or nobody can say.
-        if has_missed_a_life or not place.seam.is_joined:
+            if not isinstance(broken.cause, NotFound):
+                if self._look_backs < _LOOK_BACKS_MAX:
+                    raise
+                is_missing = True
+        if is_missing or not place.seam.is_joined or place.seam.has_skipped_ahead:
             self._road.counters.gaps += 1
             async with self._turn:
                 now = self._road.clock.now()
                 await self._hand_on([*self._intake.flush(now), gaps.missing(now)])
         place.restarts = max(place.restarts + place.seam.is_joined, self.target.restarts)
+        place.seam.begin_file()
         self._looks_back = False
         self._look_backs = 0
 
     async def _read(self, *, is_previous: bool = False) -> _End:
         seam, origin = self.place.seam, self.target.origin
         async with self._turn:
-            ending = seam.resume(is_other_file=self._is_other_file)
-            await self._hand_on(self._intake_of(ending))
+            await self._hand_on(self._intake_of(seam.resume(may_tear=not is_previous)))
         self._least_late, self._stamp = math.inf, 0.0
         self._road.counters.reconnects += self._connections > 0
         self._connections += 1
@@ -289,13 +234,10 @@ class LogStream:
             chunks = await self._listen(stack.enter_async_context(follow))
             self.error = ""
             while (chunk := await self._listen(anext(chunks, None))) is not None:
-                lines = self._intake.framed.lines
                 await self._take(chunk)
                 if seam.is_torn:
                     self._looks_back = True
                     return _End.TORN
-                if not is_previous and self._intake.framed.lines > lines:
-                    self._is_other_file = False  # from now on this is the file that is known
         return _End.CLEAN
 
     async def _take(self, chunk: bytes) -> None:

@@ -29,7 +29,8 @@ from opsagent.signals.logs.mining import Miner
 from opsagent.signals.logs.scrubbing import Scrubber
 from opsagent.signals.logs.seam import Seam
 from opsagent.sources.log_pace import LogPace
-from opsagent.sources.log_stream import LogCounters, LogRoad, LogStream, Place, Sink
+from opsagent.sources.log_road import Holder, LogCounters, LogRoad, Place, Sink
+from opsagent.sources.log_stream import LogStream
 
 STREAMS_MAX = 200
 SILENT_SECONDS = 1.0
@@ -95,7 +96,7 @@ class PodLogs:
         ] = {}  # containers that have said all, by the life in which they did
         self._left_out = 0
         self._changed = asyncio.Event()
-        self._holding: dict[LogStream, float] = {}  # by when each was fed, oldest first
+        self._holding: dict[Holder, float] = {}  # by when each was fed, oldest first
         self._is_held = asyncio.Event()
 
     def notice(self) -> None:
@@ -232,7 +233,7 @@ class PodLogs:
             del self._miners[each]
         return miner
 
-    def _hold(self, stream: LogStream) -> None:
+    def _hold(self, stream: Holder) -> None:
         self._holding.pop(stream, None)
         self._holding[stream] = self._clock.monotonic()
         self._is_held.set()

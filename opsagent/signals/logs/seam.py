@@ -11,10 +11,10 @@ A line is judged when it has ended, or by its first ``HEAD_BYTES``: no more of i
 no more of it either. A line that is unfinished when its connection breaks is forgotten, because it comes
 again whole.
 
-A connection that shows none of the lines that are expected is *torn*: it shows another file, since the log
-was rotated or the container started anew. Nothing of it is taken then; the owner looks for the rest in the
-previous log and resumes with ``is_other_file``. If that did not show one either (``is_joined``), lines are
-missing.
+Each connection has to show the line that was taken last, before any that is new. One that does not is *torn*:
+it shows another file, since the log was rotated or the container started anew. Nothing of it is taken then; the
+owner looks for the line in the log of the life before, and then begins another file. Lines are missing if it
+is not there either (``is_joined``), or others come first (``has_skipped_ahead``).
 
 Bounds: ``HEAD_BYTES`` and ``KEYS_MAX`` keys of 8 bytes a second. It is exact as long as no more lines than that
 bear one second; beyond, as long as stamps never go back. If a node's clock is put back by more than
@@ -73,13 +73,17 @@ class Seam:
         self.counters = SeamCounters()
         self.is_torn = False
         self.is_joined = True
+        self.has_skipped_ahead = False
         self._may_tear = False
         self._newest = 0  # second of the newest line
         self._now = array("q")  # keys of that second
         self._before = array("q")  # keys of the second before
         self._expected: Counter[int] = Counter()  # keys of lines that will come again
-        self._is_expecting = False
         self._dealt_with = _NEVER  # every line up to it was taken or skipped
+        self._last: int | _Stamp | None = (
+            None  # the line that was taken or skipped last in this file
+        )
+        self._is_checking = False
         self._held = b""
         self._fate = _Fate.OPEN
         self._read, self._zone, self._second = b"none", b"", 0  # the stamp that was read last
@@ -92,20 +96,25 @@ class Seam:
         at = dt.datetime.fromtimestamp(self._newest, dt.UTC) - OVERLAP
         return at if self._first is None else max(at, self._first)
 
-    def resume(self, *, is_other_file: bool = False) -> bytes:
+    def begin_file(self) -> None:
+        """Expect another file from now on: that of before is read, or gone."""
+        self._last = None
+        self.has_skipped_ahead = False
+
+    def resume(self, *, may_tear: bool = True) -> bytes:
         """Begin with another connection, to ``since``; return what ends the line that was on its way.
 
         Args:
-            is_other_file: it need not show lines that are known.
+            may_tear: whether it has to show the line that was taken last; else what it shows is taken anyway.
         """
         ending = b"\n" if self._fate is _Fate.TAKEN else b""
         self._held, self._fate = b"", _Fate.OPEN
         self._expected.update(self._before)
         self._expected.update(self._now)
         self._now, self._before = array("q"), array("q")
-        self.is_joined = not self._newest
-        self._is_expecting = not self.is_joined
-        self._may_tear = not is_other_file
+        self.is_joined = self._last is None
+        self._is_checking = bool(self._newest)
+        self._may_tear = may_tear
         self.is_torn = False
         return ending
 
@@ -147,6 +156,7 @@ class Seam:
         is_any = bool(end) or self._fate is _Fate.LEFT_OUT
         if is_any and (stamp := self._stamp(chunk[last : last + _STAMP_MAX])) is not None:
             self._deal_with(stamp)
+            self._last = stamp
         return ending
 
     def close(self) -> bytes:
@@ -184,32 +194,37 @@ class Seam:
             self.counters.unstamped_lines += bool(line)
             return False
         key = hash(line[:HEAD_BYTES])
-        if self._is_expecting and self._is_known(line, key):
+        if self._is_checking and self._is_known(line, key):
             return False
         self._keep(second, key, line)
+        if second >= self._newest - 1:
+            self._last = key
         return True
 
     def _is_known(self, line: bytes, key: int) -> bool:
         """Tell whether a line came before, or is of a file that tears; what is known stands before all that is new."""
-        if self._comes_again(line, key):
+        stamp = self._stamp(line[:_STAMP_MAX])
+        if self._expects(key) or (stamp is not None and stamp <= self._dealt_with):
             self.counters.repeated_lines += 1
-            self.counters.seams += not self.is_joined
-            self.is_joined = True
+            if not self.is_joined and self._last in (key, stamp):
+                self.counters.seams += 1
+                self.is_joined = True
             self._keep(self._second, key, line)
             return True
         self.is_torn = self._may_tear and not self.is_joined
         if not self.is_torn:
-            self._is_expecting = False
+            self.has_skipped_ahead |= not self.is_joined
+            self._is_checking = False
+            self._now.extend(self._expected.elements())  # those of another file may be shown again
             self._expected.clear()
         return self.is_torn
 
-    def _comes_again(self, line: bytes, key: int) -> bool:
-        if left := self._expected.pop(key, 0):
-            if left > 1:
-                self._expected[key] = left - 1
-            return True
-        stamp = self._stamp(line[:_STAMP_MAX])
-        return stamp is not None and stamp <= self._dealt_with
+    def _expects(self, key: int) -> bool:
+        """Tell whether a line of this key is to come again, and strike it off."""
+        left = self._expected.pop(key, 0)
+        if left > 1:
+            self._expected[key] = left - 1
+        return left > 0
 
     def _keep(self, second: int, key: int, line: bytes) -> None:
         """Keep the key of a line as long as the line may come again."""
@@ -226,6 +241,7 @@ class Seam:
             self._now, self._before = array("q"), array("q")
 
     def _deal_with(self, stamp: _Stamp) -> None:
+        """Count all lines up to ``stamp`` as taken or skipped."""
         self._dealt_with = max(self._dealt_with, stamp)
         if stamp[0] > self._newest:
             self._turn(stamp[0])

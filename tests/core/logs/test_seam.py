@@ -41,9 +41,9 @@ def cut(raw: bytes, size: int) -> Iterator[bytes]:
         yield raw[start : start + size]
 
 
-def read(seam: Seam, raw: bytes, size: int = 10_000, *, is_other_file: bool = False) -> bytes:
+def read(seam: Seam, raw: bytes, size: int = 10_000, *, may_tear: bool = True) -> bytes:
     """Return what one connection brings that is new."""
-    parts = [seam.resume(is_other_file=is_other_file)]
+    parts = [seam.resume(may_tear=may_tear)]
     return b"".join([*parts, *(seam.feed(chunk) for chunk in cut(raw, size))])
 
 
@@ -106,7 +106,7 @@ def test_of_a_rotated_log_each_line_that_is_left_comes_once(
     if is_torn:
         assert more in (b"", b"\n")  # what ends a long line
         assert whole.first >= taken
-        more += read(seam, whole.shown(seam.since), is_other_file=True)
+        more += read(seam, whole.shown(seam.since), may_tear=False)
     # Lines that are the same to the nanosecond on both sides of what was rotated away are one to everybody.
     if len({*whole.lines}) == len(whole.lines):
         assert in_short(got + more) == in_short(expected + rest)
@@ -119,6 +119,8 @@ def test_equal_lines_of_one_nanosecond_are_counted() -> None:
     log.lines += [(5, b"same")] * 2
     assert read(seam, log.shown(seam.since)).count(b"same") == 2
     assert (seam.counters.seams, seam.counters.repeated_lines) == (1, 3)
+    assert read(seam, log.shown(seam.since)) == b""
+    assert (seam.counters.seams, seam.counters.repeated_lines) == (2, 8)
 
 
 def test_it_asks_for_a_second_before_the_newest_line_and_never_for_what_nobody_wanted() -> None:
@@ -150,9 +152,47 @@ def test_another_file_is_told_before_anything_of_it_is_taken() -> None:
     assert seam.is_torn
     assert seam.feed(stamped(4 * SECOND, b"more of it")) == b""
     previous = stamped(SECOND, b"known") + stamped(2 * SECOND, b"last words")
-    assert read(seam, previous, is_other_file=True) == stamped(2 * SECOND, b"last words")
+    assert read(seam, previous, may_tear=False) == stamped(2 * SECOND, b"last words")
     assert seam.is_joined
-    assert read(seam, stamped(3 * SECOND, b"of another file"), is_other_file=True) != b""
+    assert not seam.has_skipped_ahead
+    seam.begin_file()
+    assert read(seam, b"") == b""
+    assert read(seam, stamped(3 * SECOND, b"of another file")) != b""
+
+
+def test_what_is_known_of_a_life_before_does_not_hide_that_the_last_line_is_gone() -> None:
+    seam = Seam()
+    old = stamped(SECOND, b"old life")
+    read(seam, old)
+    seam.begin_file()
+    read(seam, stamped(SECOND + 1, b"new life"))
+    assert read(seam, stamped(SECOND + 3, b"rotated")) == b""
+    assert seam.is_torn
+    assert read(seam, old, may_tear=False) == b""
+    assert not seam.is_joined
+
+
+def test_what_came_first_on_the_way_back_is_remembered_when_that_breaks() -> None:
+    seam = Seam()
+    read(seam, stamped(SECOND, b"known"))
+    ahead = stamped(SECOND + 2, b"behind what was rotated away")
+    assert read(seam, ahead, may_tear=False) == ahead
+    assert read(seam, ahead, may_tear=False) == b""
+    assert seam.is_joined
+    assert seam.has_skipped_ahead
+    seam.begin_file()
+    assert not seam.has_skipped_ahead
+
+
+def test_of_the_file_before_nothing_comes_twice_while_it_may_be_shown_again() -> None:
+    seam = Seam()
+    previous = stamped(SECOND, b"old life") + stamped(SECOND + 1, b"last words")
+    read(seam, previous)
+    born = stamped(SECOND + 2, b"born again")
+    seam.begin_file()
+    assert read(seam, born) == born
+    assert read(seam, previous, may_tear=False) == b""
+    assert read(seam, born) == b""
 
 
 def test_a_log_of_which_nothing_is_known_is_never_torn() -> None:
@@ -222,7 +262,7 @@ def test_a_clock_that_is_put_back_is_followed_back() -> None:
     assert read(seam, log) == stamped(2 * SECOND, b"next")
     seam = Seam()
     seam.skip(stamped(3600 * SECOND, b"an hour ahead, and skipped"))
-    read(seam, stamped(3600 * SECOND, b"an hour ahead, and skipped") + stamped(SECOND, b"now"))
+    assert seam.feed(stamped(SECOND, b"now")) == stamped(SECOND, b"now")
     assert read(seam, log) == stamped(2 * SECOND, b"next")
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from opsagent.model.kube import ContainerState, Phase
 from opsagent.ports import Forbidden, Terminal, Transient
@@ -206,6 +207,81 @@ def test_what_was_there_before_we_came_is_not_read_but_a_new_container_is_from_i
 
     world = played(play, prepare, since=EPOCH + dt.timedelta(hours=1))
     assert world.heard.texts() == ["new", "stamped by a clock that is behind"]
+
+
+actions = st.lists(
+    st.one_of(
+        st.tuples(st.just("print"), st.integers(1, 4)),
+        st.tuples(st.just("wait"), st.sampled_from([0.0, 0.2, 0.9, 3.0, 40.0])),
+        st.tuples(st.just("cut"), st.just(0)),
+        st.tuples(st.just("refuse"), st.integers(1, 3)),
+        st.tuples(st.just("break"), st.integers(0, 150)),
+        st.tuples(st.just("rotate"), st.just(0)),
+        st.tuples(st.just("restart"), st.booleans()),
+        st.tuples(st.just("tell"), st.just(0)),
+        st.tuples(st.just("trouble"), st.booleans()),
+    ),
+    max_size=25,
+)
+
+
+async def act(world: World, action: str, argument: Any, printed: list[int]) -> None:
+    source = world.source
+    match action:
+        case "print":
+            for _ in range(argument):
+                source.write("a", f"line {len(printed)}")
+                printed.append(len(printed))
+        case "wait":
+            await asyncio.sleep(argument)
+        case "cut":
+            source.cut()
+        case "refuse":
+            source.refusals.extend([Transient("down")] * argument)
+        case "break":
+            source.breaks.append(argument)
+        case "rotate":
+            # Of a life of which nothing was read yet, nobody could tell that its beginning is missing.
+            texts = [line.content.decode() for line in source.containers["a"].lives[-1].lines]
+            if set(texts) & set(world.heard.texts()):
+                source.rotate("a")
+        case "restart":
+            source.exit("a", is_told=argument)
+            source.start("a", is_told=argument)
+            world.logs.notice()
+        case "tell":
+            source.tell("a")
+            world.logs.notice()
+        case _:  # somebody else needs the only stream more, or no longer
+            source.bend("b", is_ready=not argument)
+            world.logs.notice()
+
+
+@settings(max_examples=300)
+@given(actions)
+def test_whatever_happens_no_line_comes_twice_and_none_is_missing_in_silence(
+    acts: list[tuple[str, Any]],
+) -> None:
+    printed: list[int] = []
+
+    async def play(world: World) -> None:
+        world.source.add("b", workload="other")
+        await act(world, "print", 1, printed)  # of a log that nobody ever read nothing is known
+        await asyncio.sleep(2)
+        for action, argument in acts:
+            await act(world, action, argument, printed)
+        world.source.remove("b")
+        world.source.tell("a")
+        await world.changed(200)
+        await act(world, "print", 1, printed)  # the next line says that others are missing
+        await asyncio.sleep(200)
+
+    world = played(play, streams_max=1)
+    heard = numbers(world.heard.texts())
+    assert heard == sorted(set(heard))
+    if heard != printed:
+        assert world.logs.status().gaps_total > 0
+        assert GAP in world.heard.texts()
 
 
 class TestRestarts:
