@@ -20,6 +20,7 @@ from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
 from opsagent.controllers.intake import Intake
 from opsagent.controllers.investigations import Investigations
+from opsagent.controllers.model_identity import ModelIdentity
 from opsagent.controllers.report import Report, Tree
 from opsagent.detection.alerts import symptoms_of
 from opsagent.executor import ExecutorConfig, build as build_executor
@@ -90,6 +91,7 @@ class Daemon:
             now=world.clock.now,
             metrics=world.metrics,
         )
+        report.model = self._model_identity()
         report.investigations = Investigations(store.transcripts(), investigation_id)
         if world.is_serving:
             await self._serve(report, stack)
@@ -97,6 +99,12 @@ class Daemon:
         key = _kept(self._state / "redaction.key", world.ids)
         opened = Opened(store, hands, report, self._intake, key)
         await leadership.run(partial(self._lead, opened))
+
+    def _model_identity(self) -> ModelIdentity | None:
+        asked, server, clock = self._settings.model, self._world.model_server, self._world.clock
+        if asked is None or server is None:
+            return None
+        return ModelIdentity(server, asked.name, asked.turn_tokens_max, clock.monotonic)
 
     async def _part(self, reason: str) -> None:
         """Tell people, past the store, that nothing is done any more. Sources, fold and executor have ended."""

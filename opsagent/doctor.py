@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -22,7 +22,9 @@ from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_review import KubeReviewer
 from opsagent.clients.kube_self import KubeSelf, Right, right_on
 from opsagent.clients.kube_transport import connect
+from opsagent.clients.model_served import ModelServerClient
 from opsagent.clients.webhook import WebhookClient
+from opsagent.controllers.model_identity import trouble
 from opsagent.doctor_telemetry import telemetry
 from opsagent.finding import Finding, Verdict
 from opsagent.model.entity import CLUSTER_SCOPED, Entity, Kind
@@ -36,7 +38,7 @@ from opsagent.ports import (
     Terminal,
     Transient,
 )
-from opsagent.settings import Settings, load
+from opsagent.settings import ModelSettings, Settings, load
 from opsagent.store.database import holder, is_damaged, sqlite_version
 from opsagent.term import KINDS
 
@@ -65,6 +67,8 @@ async def examine(config: Path, approvers: Sequence[str], clock: Clock) -> Async
     yield Finding("config", Verdict.OK, f"{config} is valid")
     for finding in _local(settings):
         yield finding
+    if settings.model is not None and (key := _read_key(settings.model)) is not None:
+        yield await _model_server(settings.model, key)
     async for finding in telemetry(settings, clock):
         yield finding
     kubernetes, executor = settings.kubernetes, settings.executor
@@ -169,6 +173,34 @@ def _key(check: str, name: str, path: Path) -> Finding:
         advice = f"write the key into it, or leave {name} out"
         return Finding(check, Verdict.WARN, f"{path} is empty", advice)
     return Finding(check, Verdict.OK, "the key file is readable")
+
+
+def _read_key(section: ModelSettings) -> str | None:
+    """Return the server's key, '' if it wants none, None if it cannot be read."""
+    try:
+        return section.api_key_file.read_text("utf-8").strip() if section.api_key_file else ""
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+async def _model_server(section: ModelSettings, key: str) -> Finding:
+    """Ask whether it serves the model by this very name, and with enough context."""
+    check = "model server"
+    try:
+        async with aclosing(ModelServerClient(section.url, key)) as server:
+            served = await server.served()
+    except (Transient, Forbidden) as error:
+        advice = "start it, or correct model.url and its key; until then incidents go by rules"
+        return Finding(check, Verdict.FAIL, str(error), advice)
+    except Terminal as error:
+        advice = "look whether model.url is the base that ends in /v1, and model.name right"
+        return Finding(check, Verdict.WARN, str(error), advice)
+    if problem := trouble(section.name, section.turn_tokens_max, served):
+        advice = "set model.name to a name that its server has, or model.turn_tokens_max lower; until then incidents go by rules"
+        return Finding(check, Verdict.FAIL, f"{section.name}: {problem}", advice)
+    context = next(each.context_tokens for each in served if each.name == section.name)
+    size = "" if context is None else f", with {context} tokens of context"
+    return Finding(check, Verdict.OK, f"{section.name} is served{size}")
 
 
 async def _as(

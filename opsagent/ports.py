@@ -670,6 +670,22 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that a server offers. ``context_tokens``: of question and answer together, None if it does not say."""
+
+    name: str
+    context_tokens: int | None = None
+
+
+class ModelServer(Protocol):
+    """The server of a model, asked what it offers."""
+
+    async def served(self) -> tuple[ServedModel, ...]:
+        """Return what it offers. Raises: Transient (no answer now), Forbidden, Terminal (it will never say)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """What an investigation is about, as it is now."""
 

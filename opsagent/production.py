@@ -16,6 +16,7 @@ from opsagent.app import Daemon
 from opsagent.clients.kube_transport import connect
 from opsagent.clients.log_archive import open_log_archive
 from opsagent.clients.model import Bounds, connect_model
+from opsagent.clients.model_served import ModelServerClient
 from opsagent.clients.tempo import TempoArchive
 from opsagent.clients.webhook import WebhookClient
 from opsagent.notify.webhook import WebhookNotifier
@@ -67,12 +68,14 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
         client = WebhookClient(settings.webhook.url, _secret(settings.webhook.secret_file))
         stack.push_async_callback(client.aclose)
         notifier = WebhookNotifier("webhook", client, clock)
-    model = None
+    model = server = None
     if (asked := settings.model) is not None:
         key = "" if asked.api_key_file is None else _secret(asked.api_key_file)
         bounds = Bounds(asked.idle_seconds_max)
         opened = connect_model(asked.url, asked.name, key, asked.wire, bounds)
         model = await stack.enter_async_context(opened)
+        server = ModelServerClient(asked.url, key)
+        stack.push_async_callback(server.aclose)
     metrics = None
     if (section := settings.metrics) is not None:
         # Loaded only where it is used: with the library that it wraps it costs 0.2 CPU s and 20 MiB.
@@ -99,6 +102,7 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
         hands=hands,
         notifier=notifier,
         model=model,
+        model_server=server,
         metrics=metrics,
         log_archive=logs,
         trace_archive=traces,

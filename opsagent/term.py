@@ -118,6 +118,8 @@ class Leading:
         if self._opened.hands is not None:
             desk, executor = self._opened.hands
             parts |= {"plans": FollowPlans(desk, self._fold).run, "executor": executor.run}
+        if (model := self._opened.report.model) is not None:
+            parts["model"] = model.run
         lanes = {f"respond {number}": self._respond.run for number in range(1, SIDE_BY_SIDE + 1)}
         return parts | lanes | {"deliver": self._deliver.run, "schedule": self._schedule.run}
 

@@ -12,6 +12,7 @@ from opsagent.ports import (
     LogArchive,
     MetricsSource,
     Model,
+    ModelServer,
     Notifier,
     Schedule,
     TraceArchive,
@@ -22,7 +23,7 @@ from opsagent.ports import (
 class World:
     """Everything outside the daemon. ``hands`` is None when it may only suggest.
 
-    ``schedule`` makes a fresh one for each term. ``is_serving``: whether REST and pages listen on loopback.
+    ``model_server`` is asked whether it serves ``model``, None if nobody can tell. ``schedule`` makes a fresh one for each term. ``is_serving``: whether REST and pages listen on loopback.
     ``announce`` is told a link to the pages, once they are up; it opens once.
     """
 
@@ -34,6 +35,7 @@ class World:
     hands: KubeTransport | None = None
     notifier: Notifier | None = None
     model: Model | None = None
+    model_server: ModelServer | None = None
     metrics: MetricsSource | None = None
     log_archive: LogArchive | None = None
     trace_archive: TraceArchive | None = None

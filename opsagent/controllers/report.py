@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 from opsagent.controllers.investigations import Investigations
 from opsagent.controllers.metrics import metrics_status
+from opsagent.controllers.model_identity import ModelIdentity
 from opsagent.controllers.news import News
 from opsagent.controllers.pipeline import Pipeline
 from opsagent.model.canonical import JsonValue
@@ -91,6 +92,7 @@ class Report:
         self._metrics = metrics
         self._started_at = now()
         self.term: Term | None = None
+        self.model: ModelIdentity | None = None
         self.investigations: Investigations | None = None
         self.failure = ""  # why the process is about to end
         self.changes = News()
@@ -122,6 +124,7 @@ class Report:
         waiting = await self.approvals()
         tree: dict[str, JsonValue] = {
             **self._facts,
+            **({} if self.model is None else {"model": await self.model.status()}),
             "metrics": await metrics_status(self._metrics, self._now()),
             "uptime_seconds": round((self._now() - self._started_at).total_seconds()),
             "is_leader": self._leadership.is_leader,

@@ -20,7 +20,7 @@ from opsagent.model.incident import EntryKind, Incident, IncidentState
 from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
 from opsagent.model.signal import RawRow
 from opsagent.model.transcript import Asked, Closed
-from opsagent.ports import Model, Terminal, Transient
+from opsagent.ports import Terminal, Transient
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
@@ -46,7 +46,7 @@ CART_CRASHES = {
 
 
 class Replica:
-    """One daemon with a state folder of its own; ``with_hands`` it may act in the shop."""
+    """One daemon with a state folder of its own; ``with_hands`` it may act in the shop. ``more`` of its World."""
 
     def __init__(
         self,
@@ -55,8 +55,7 @@ class Replica:
         *,
         with_hands: bool = False,
         failures: Sequence[Exception] = (),
-        listeners: Sequence[Callable[[Step], None]] = (),
-        model: Model | None = None,
+        **more: Any,
     ) -> None:
         self.notifier = RecordingNotifier(failures)
         settings = Settings(state_dir=state, retention_days=1)
@@ -67,8 +66,8 @@ class Replica:
             settings = Settings(
                 state_dir=state, executor=ExecutorSettings(), policy=policy, retention_days=1
             )
-        if model is not None:
-            asked = ModelSettings(url="http://in.this.process/v1", name=model.name)
+        if "model" in more:
+            asked = ModelSettings(url="http://in.this.process/v1", name=more["model"].name)
             settings = settings.model_copy(update={"model": asked})
         self.daemon = Daemon(
             settings,
@@ -80,9 +79,8 @@ class Replica:
                 cluster=stage.daemon,
                 hands=stage.executor if with_hands else None,
                 notifier=self.notifier,
-                model=model,
                 is_serving=False,
-                listeners=listeners,
+                **more,
             ),
         )
 
