@@ -5,9 +5,16 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from opsagent.model.canonical import JsonValue, canonical
-from opsagent.ports import Conflict, Forbidden, NotFound, Terminal, Transient
+from opsagent.ports import Conflict, Forbidden, NotFound, Terminal, Transient, Unwritable
 
-STATUS_OF = {Transient: 503, Terminal: 500, NotFound: 404, Forbidden: 403, Conflict: 409}
+STATUS_OF = {
+    Transient: 503,
+    Terminal: 500,
+    Unwritable: 500,
+    NotFound: 404,
+    Forbidden: 403,
+    Conflict: 409,
+}
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from opsagent.api.app import create_app
 from opsagent.api.gate import host_name
 from opsagent.api.inputs import BODY_BYTES_MAX
-from opsagent.ports import Conflict, Forbidden, NotFound, Terminal, Transient
+from opsagent.ports import Conflict, Forbidden, NotFound, Terminal, Transient, Unwritable
 from opsagent.runtime.serving import serve
 from tests.fakes import virtual_time
 from tests.fakes.desk_view import ScriptedView, fresh_sessions
@@ -218,6 +218,7 @@ def test_a_body_that_never_ends_is_given_ten_seconds() -> None:
     [
         (Transient("the API server is away"), 503, "service_unavailable"),
         (Terminal("the disk is full"), 500, "internal_server_error"),
+        (Unwritable("the disk is full"), 500, "internal_server_error"),
         (NotFound("no plan"), 404, "not_found"),
         (Forbidden("no right"), 403, "forbidden"),
         (Conflict("it changed"), 409, "conflict"),

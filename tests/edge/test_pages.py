@@ -10,7 +10,7 @@ from opsagent.api.render import POLICY
 from opsagent.model.alert import Severity
 from opsagent.model.incident import IncidentState
 from opsagent.model.plan import PlanState
-from opsagent.ports import Conflict, Forbidden, NotFound, Terminal, Transient
+from opsagent.ports import Conflict, Forbidden, NotFound, Terminal, Transient, Unwritable
 from tests.fakes.browser import PLAN, furnished, stranger, taken_apart, visitor, words
 from tests.fakes.desk_view import ScriptedView, fresh_sessions
 from tests.fakes.incidents import PLAIN
@@ -276,6 +276,7 @@ async def test_what_is_not_there_is_a_page_too(path: str) -> None:
     [
         (Transient("the disk is busy"), 503, "Cannot be answered now"),
         (Terminal("the disk is full"), 500, "Internal Server Error"),
+        (Unwritable("executor.db: the disk is full"), 500, "Internal Server Error"),
         (NotFound("no such thing"), 404, "Nothing is here"),
         (Forbidden("no right"), 403, "Not allowed"),
         (Conflict("it changed"), 409, "It has changed meanwhile"),
