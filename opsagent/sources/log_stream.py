@@ -119,9 +119,8 @@ class LogStream:
 
     def leave(self) -> None:
         """End with the log: the pod is gone."""
-        if not self._is_gone:
-            self._is_gone = True
-            self._call(LEAVING_SECONDS)
+        self._is_gone = True
+        self._call(LEAVING_SECONDS)
 
     async def run(self, after_seconds: float = 0.0) -> None:
         """Follow until dismissed, or until the pod is gone and its log at an end."""
@@ -185,8 +184,7 @@ class LogStream:
     async def _read_on(self) -> tuple[_End, Exception | None]:
         """Read one connection to its end, and before it what was missed of the life before; return why it ended."""
         self._changed.clear()
-        if not self._is_gone:
-            self._called_at = None
+        self._called_at = None
         try:
             if self._looks_back:
                 await self._look_back()

@@ -33,7 +33,7 @@ class Life:
     lives: list[ContainerLog] = field(default_factory=lambda: [ContainerLog()])
 
 
-class MemoryLogs:
+class Containers:
     """Containers named by their pods, each of one container ``c``.
 
     ``refusals`` are raised by the next connections, ``breaks`` are after how many bytes they break (None: never);

@@ -17,7 +17,7 @@ from opsagent.sources import log_pace
 from opsagent.sources.pod_logs import LogPlan, PodLogs
 from tests.fakes import virtual_time
 from tests.fakes.chance import MiddleChance
-from tests.fakes.log_source import Heard, MemoryLogs
+from tests.fakes.log_source import Containers, Heard
 from tests.fakes.virtual_time import EPOCH, LoopClock
 
 MEGABYTE = 1_000_000
@@ -28,7 +28,7 @@ def stamp(at: dt.datetime) -> bytes:
     return f"{at:%Y-%m-%dT%H:%M:%S.%f}000Z ".encode()
 
 
-class Flooded(MemoryLogs):
+class Flooded(Containers):
     """One more container, ``flood``, whose server has the next chunk ready whenever it is due.
 
     ``chunks`` yields (seconds after the start, what begins then); a chunk that was not fetched in time waits.
@@ -129,7 +129,7 @@ def test_100_megabytes_a_second_for_a_minute_starve_nobody() -> None:
 
 def test_a_flood_in_every_log_is_shared_out_evenly() -> None:
     async def main() -> tuple[Heard, PodLogs]:
-        source = MemoryLogs(LoopClock())
+        source = Containers(LoopClock())
         heard = Heard()
         logs = PodLogs(source, source.pods, heard.take, plan=LogPlan(EPOCH), clock=LoopClock(), chance=MiddleChance())  # fmt: skip
         for number in range(10):
@@ -152,7 +152,7 @@ def test_a_flood_in_every_log_is_shared_out_evenly() -> None:
 
 def test_a_backlog_is_read_whole_however_long_that_takes() -> None:
     async def main() -> Heard:
-        source, heard = MemoryLogs(LoopClock()), Heard()
+        source, heard = Containers(LoopClock()), Heard()
         logs = PodLogs(source, source.pods, heard.take, plan=LogPlan(EPOCH), clock=LoopClock(), chance=MiddleChance())  # fmt: skip
         source.add("a")
         for second in range(2000):

@@ -16,7 +16,7 @@ from opsagent.runtime.retry import RetryLater
 from opsagent.sources.pod_logs import LogPlan, PodLogs
 from tests.fakes import virtual_time
 from tests.fakes.chance import MiddleChance
-from tests.fakes.log_source import Heard, MemoryLogs
+from tests.fakes.log_source import Containers, Heard
 from tests.fakes.virtual_time import EPOCH, LoopClock
 
 GAP = "(lines may be missing here: what the log held before was gone when it could be read again)"
@@ -38,16 +38,22 @@ class World:
 
     def __init__(self, **plan: Any) -> None:
         self.clock = CountingClock()
-        self.source = MemoryLogs(LoopClock())
+        self.source = Containers(LoopClock())
         self.heard = Heard()
+        self.sink_gate: asyncio.Event | None = None  # the sink waits for it
         self.logs = PodLogs(
             self.source,
             self.source.pods,
-            self.heard.take,
+            self._take,
             plan=LogPlan(**({"since": EPOCH} | plan)),
             clock=self.clock,
             chance=MiddleChance(),
         )
+
+    async def _take(self, whose: Any, entries: Any) -> None:
+        if self.sink_gate is not None:
+            await self.sink_gate.wait()
+        await self.heard.take(whose, entries)
 
     async def changed(self, seconds: float = 2) -> None:
         """Tell that pods changed, and let time pass."""
@@ -240,6 +246,14 @@ async def act(world: World, action: str, argument: Any, printed: list[int]) -> N
             source.refusals.extend([Transient("down")] * argument)
         case "break":
             source.breaks.append(argument)
+        case _:
+            change(world, action, argument)
+
+
+def change(world: World, action: str, argument: Any) -> None:
+    """Let the container or its log change."""
+    source = world.source
+    match action:
         case "rotate":
             # Of a life of which nothing was read yet, nobody could tell that its beginning is missing.
             texts = [line.content.decode() for line in source.containers["a"].lives[-1].lines]
@@ -248,13 +262,11 @@ async def act(world: World, action: str, argument: Any, printed: list[int]) -> N
         case "restart":
             source.exit("a", is_told=argument)
             source.start("a", is_told=argument)
-            world.logs.notice()
         case "tell":
             source.tell("a")
-            world.logs.notice()
         case _:  # somebody else needs the only stream more, or no longer
             source.bend("b", is_ready=not argument)
-            world.logs.notice()
+    world.logs.notice()
 
 
 @settings(max_examples=300)
@@ -559,6 +571,35 @@ class TestBudget:
         assert world.heard.texts("b") == ["trouble"]
         assert world.logs.status().gaps_total == 0
 
+    def test_who_is_wanted_again_before_he_was_let_go_of_begins_behind_himself(self) -> None:
+        async def play(world: World) -> None:
+            gate = asyncio.Event()
+            world.sink_gate = gate
+            world.source.write("a", "line 0")
+            await asyncio.sleep(0.1)
+            world.source.add("b", workload="other")
+            world.source.bend("b", is_ready=False)
+            await world.changed(2)
+            world.source.remove("b")
+            await world.changed(2)
+            assert world.logs.status().streams_open == 1
+            world.source.write("a", "line 1")
+            gate.set()
+            await asyncio.sleep(10)
+
+        assert numbers(played(play, streams_max=1).heard.texts()) == [0, 1]
+
+    def test_only_so_many_places_are_remembered(self) -> None:
+        async def play(world: World) -> None:
+            for number in range(5):
+                world.source.add(f"b-{number}", workload=f"w-{number}")
+                world.source.bend(f"b-{number}", is_ready=False)
+                await world.changed(2)
+                world.source.bend(f"b-{number}", is_ready=True)
+            assert len(world.logs._places) == 2
+
+        played(play, streams_max=1)
+
     def test_a_job_that_is_done_makes_room_and_is_not_read_again(self) -> None:
         async def play(world: World) -> None:
             world.source.write("a", "result")
@@ -670,28 +711,14 @@ def test_of_workloads_that_nobody_follows_only_so_many_are_remembered() -> None:
 
 
 def test_a_sink_that_is_slow_is_waited_for() -> None:
-    async def main() -> None:
-        world = World()
-        world.source.add("a")
-        gate = asyncio.Event()
-        take = world.heard.take
+    async def play(world: World) -> None:
+        world.sink_gate = asyncio.Event()
+        await print_lines(world, "a", 1000, 0.01)
+        assert world.heard.texts() == []
+        world.sink_gate.set()
+        await asyncio.sleep(5)
 
-        async def slow(whose: Any, entries: Any) -> None:
-            await gate.wait()
-            await take(whose, entries)
-
-        world.logs._road = type(world.logs._road)(
-            **{name: getattr(world.logs._road, name) for name in world.logs._road.__slots__}
-            | {"sink": slow}
-        )
-        async with world.running():
-            await print_lines(world, "a", 1000, 0.01)
-            assert world.heard.texts() == []
-            gate.set()
-            await asyncio.sleep(5)
-        assert numbers(world.heard.texts()) == list(range(1000))
-
-    virtual_time.run(main())
+    assert numbers(played(play).heard.texts()) == list(range(1000))
 
 
 def test_a_sink_that_fails_is_nobodys_to_survive() -> None:
