@@ -12,6 +12,7 @@ import msgspec
 
 from opsagent.clients import kube_struct as struct
 from opsagent.clients.kube_known import Known
+from opsagent.clients.kube_managers import owned
 from opsagent.clients.kube_quick import quick
 from opsagent.model import kube
 
@@ -37,8 +38,9 @@ def text(value: int | str | None) -> str:
 
 def meta(item: struct.Meta) -> kube.ObjectMeta:
     """Convert metadata with its managers."""
-    managers = _managers.decode(item.managed_fields) or ()
-    return bare_meta(item, tuple([_manager(entry) for entry in managers]))
+    entries = _managers.decode(item.managed_fields) or ()
+    managers = [_manager(entry, owns) for entry, owns in zip(entries, owned(entries), strict=True)]
+    return bare_meta(item, tuple(managers))
 
 
 def bare_meta(item: struct.Meta, managers: tuple[kube.FieldManager, ...] = ()) -> kube.ObjectMeta:
@@ -58,9 +60,9 @@ def bare_meta(item: struct.Meta, managers: tuple[kube.FieldManager, ...] = ()) -
     )
 
 
-def _manager(entry: struct.ManagedField) -> kube.FieldManager:
+def _manager(entry: struct.ManagedField, owns: tuple[str, ...]) -> kube.FieldManager:
     return kube.FieldManager(
-        entry.manager, entry.operation, utc(entry.time), entry.subresource or ""
+        entry.manager, entry.operation, utc(entry.time), entry.subresource or "", owns
     )
 
 

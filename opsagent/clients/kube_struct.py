@@ -37,6 +37,7 @@ class ManagedField(Struct):
     operation: str = ""
     time: Instant | None = None
     subresource: str | None = None
+    fields_v1: msgspec.Raw = msgspec.field(default=ABSENT, name="fieldsV1")
 
 
 class Meta(Struct):

@@ -37,6 +37,7 @@ class ChangeType(StrEnum):
 
     ROLLOUT = "rollout"  # the pod template of a workload
     SCALE = "scale"  # its desired replicas
+    EDIT = "edit"  # any other field that people write
     CREATED = "created"
     DELETED = "deleted"
 

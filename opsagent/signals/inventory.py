@@ -14,17 +14,22 @@ holds. One row costs a few dictionary operations; one workload costs its own obj
 It refuses to guess: a pod whose ReplicaSet is not known belongs to nothing yet.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.kube import Deployment, KubeEvent, KubeObject, Pod, ReplicaSet, entity_of
-from opsagent.model.signal import Change, RawRow, RowType
+from opsagent.model.signal import Change, ChangeType, RawRow, RowType
 from opsagent.model.workload import Workload
 from opsagent.signals.change import changes
 
 EVENTS_MAX = 50  # of one workload
-CHANGES_MAX = 50  # of one workload
+CHANGES_MAX = 50  # of one object
+DIARY_MAX = (
+    10  # edits of one field in an hour: who writes more keeps a diary, and the rest is no news
+)
+DIARY_PERIOD = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Inventory:
         self._about: dict[str, dict[Entity, None]] = {}
         self._by_uid: dict[str, Entity] = {}
         self._changes: dict[Entity, tuple[Change, ...]] = {}
+        self.diary_total = 0  # edits that were one too many in an hour, and are not told
 
     def apply(self, row: RawRow) -> tuple[Change, ...]:
         """Fold one row; return what somebody changed, template first.
@@ -91,6 +97,10 @@ class Inventory:
     def known(self, kind: Kind) -> Mapping[Entity, KubeObject]:
         """Return the live objects of ``kind``, as redacted."""
         return {entity: held.item for entity, held in self._held[kind].items()}
+
+    def changes(self, entity: Entity) -> tuple[Change, ...]:
+        """Return what was changed in a live object of any kind, newest first, bounded."""
+        return self._changes.get(entity, ())
 
     def workload(self, deployment: Entity) -> Workload | None:
         """Return a Deployment joined with all that belongs to it, None if it does not exist."""
@@ -142,21 +152,29 @@ class Inventory:
             yield self._about, item.regarding_uid
 
     def _note(self, row: RawRow, entity: Entity, old: KubeObject | None) -> tuple[Change, ...]:
-        """Return the changes of a Deployment and remember them as long as it lives."""
-        if row.kind is not Kind.DEPLOYMENT:
-            return ()
-        before = old if isinstance(old, Deployment) else None
-        now = row.item if isinstance(row.item, Deployment) else None
+        """Return what was changed and remember it as long as the object lives."""
         if row.type is RowType.DELETED:
             self._changes.pop(entity, None)
-            return changes(before, None, row.at, f"raw:{row.seq}")
-        found = changes(before, now, row.at, f"raw:{row.seq}")
-        self._remember(found)
-        return found
+            return changes(old, None, row.at, f"raw:{row.seq}")
+        found = changes(old, row.item, row.at, f"raw:{row.seq}")
+        if not found:
+            return ()
+        news = tuple(change for change in found if not self._is_diary(change))
+        self.diary_total += len(found) - len(news)
+        self._remember(news)
+        return news
+
+    def _is_diary(self, change: Change) -> bool:
+        """Return whether this field was edited so often lately that one more edit says nothing."""
+        if change.type is not ChangeType.EDIT:
+            return False
+        since = change.at - DIARY_PERIOD
+        known = self._changes.get(change.entity, ())
+        return sum(each.path == change.path and each.at > since for each in known) >= DIARY_MAX
 
     def _remember(self, found: tuple[Change, ...]) -> None:
         for entity in {change.entity for change in found}:
-            if entity in self._held[Kind.DEPLOYMENT]:
+            if entity in self._held[entity.kind]:
                 known = {
                     change.change_id: change for change in (*found, *self._changes.get(entity, ()))
                 }

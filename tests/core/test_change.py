@@ -10,6 +10,10 @@ from opsagent.signals.change import TEXT_LENGTH_MAX, changes
 from tests.fakes.objects import WEB, after, containers, deployment, meta, written
 
 POINTER = "raw:9"
+READY = (
+    "handler=httpGet port=8080 initialDelaySeconds=0 periodSeconds=10 timeoutSeconds=1 "
+    "failureThreshold=3 successThreshold=1"
+)
 BASE = deployment(
     containers=(
         Container(
@@ -57,13 +61,13 @@ def test_every_decoded_field_of_a_container_is_told_by_name() -> None:
         readiness_probe=Probe("httpGet", "8080"),
     )
     assert fields(template(changed, sidecar)) == [
-        ("containers[web].env[GONE]", "hmac:0000000000000002", ""),
         ("containers[web].env[MODE]", "hmac:0000000000000001", "hmac:0000000000000009"),
         ("containers[web].env[NEW]", "", "configMapKeyRef:c/k"),
+        ("containers[web].env[GONE]", "hmac:0000000000000002", ""),
         ("containers[web].resources.requests[cpu]", "100m", "200m"),
         ("containers[web].resources.limits[cpu]", "", "1"),
         ("containers[web].resources.limits[memory]", "128Mi", "64Mi"),
-        ("containers[web].readinessProbe", "", "present"),
+        ("containers[web].readinessProbe", "", READY),
     ]
 
 

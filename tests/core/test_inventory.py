@@ -6,10 +6,10 @@ from hypothesis import given, strategies as st
 
 from opsagent.model.canonical import canonical
 from opsagent.model.entity import Entity, Kind
-from opsagent.model.kube import KubeObject, Node, OwnerRef, entity_of
+from opsagent.model.kube import ConfigMap, KubeObject, Node, OwnerRef, Service, entity_of
 from opsagent.model.signal import ChangeType, RawRow, RowType
 from opsagent.model.workload import Workload
-from opsagent.signals.inventory import CHANGES_MAX, EVENTS_MAX, Inventory
+from opsagent.signals.inventory import CHANGES_MAX, DIARY_MAX, EVENTS_MAX, Inventory
 from tests.fakes.objects import (
     WEB,
     after,
@@ -248,3 +248,41 @@ def test_the_newest_replica_set_comes_first() -> None:
     sets = [replica_set(owner, revision) for revision in (2, 9, 10)]
     inventory = folded(rows(workload(owner, sets)))
     assert [each.revision for each in joined(inventory).replica_sets] == [10, 9, 2]
+
+
+def test_changes_of_every_kind_are_told_and_remembered_while_the_object_lives() -> None:
+    inventory = Inventory()
+    old = Service(meta("web"), selector={"app": "web"})
+    new = replace(old, selector={"app": "wbe"})
+    (created,) = inventory.apply(row(1, old))
+    (edited,) = inventory.apply(row(2, new, at=after(1)))
+    assert (created.type, edited.type, edited.path) == (
+        ChangeType.CREATED,
+        ChangeType.EDIT,
+        "spec.selector[app]",
+    )
+    assert inventory.changes(entity_of(new)) == (edited, created)
+    (deleted,) = inventory.apply(row(3, new, row_type=RowType.DELETED, at=after(2)))
+    assert deleted.type is ChangeType.DELETED
+    assert inventory.changes(entity_of(new)) == ()
+
+
+def diary(number: int) -> ConfigMap:
+    """Return a ConfigMap as a program leaves it behind that writes its state into it."""
+    return ConfigMap(meta("status", resource_version=str(number)), {"status": f"hmac:{number}"})
+
+
+def test_an_object_that_is_written_all_the_time_is_told_so_many_times_an_hour() -> None:
+    inventory = Inventory()
+    told = [
+        inventory.apply(row(number, diary(number), at=after(60 * number)))
+        for number in range(1, 61)
+    ]
+    assert sum(map(len, told)) == 1 + DIARY_MAX
+    assert inventory.diary_total == 59 - DIARY_MAX
+    late = inventory.apply(row(99, diary(99), at=after(3 * 3600)))
+    assert [each.path for each in late] == ["data[status]"]
+    other = replace(diary(100), digests={"status": "hmac:99", "level": "hmac:1"})
+    assert [each.path for each in inventory.apply(row(100, other, at=after(3 * 3600)))] == [
+        "data[level]"
+    ]
