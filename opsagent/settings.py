@@ -45,6 +45,26 @@ class KubernetesSettings(Section):
     )
 
 
+class LogsSettings(Section):
+    """Whose logs are followed, and how much of them is kept, without secrets and compressed."""
+
+    streams_max: int = Field(
+        default=200,
+        ge=0,
+        le=2000,
+        description="containers followed at once, each by a connection to the API server; 0 follows none",
+    )
+    namespaces: tuple[str, ...] = Field(
+        default=(), description="namespaces to follow; none means all that are watched"
+    )
+    retention_days: int = Field(default=7, ge=1, le=90, description="how long log lines are kept")
+    retention_bytes_max: int = Field(
+        default=2_147_483_648,
+        ge=16_777_216,
+        description="on disk, of all days together; the oldest days go first, today's never",
+    )
+
+
 class ExecutorSettings(Section):
     """The identity that writes. Without this section opsagent only suggests."""
 
@@ -201,6 +221,7 @@ class Settings(Section):
         default=7, ge=1, le=90, description="how long observations are kept; conclusions stay"
     )
     kubernetes: KubernetesSettings = KubernetesSettings()
+    logs: LogsSettings = LogsSettings()
     executor: ExecutorSettings | None = None
     policy: PolicySettings = PolicySettings()
     webhook: WebhookSettings | None = None
