@@ -31,6 +31,8 @@ from opsagent.ports import (
     IdSource,
     KubeTransport,
     Leadership,
+    LogStore,
+    Terminal,
     Unwritable,
 )
 from opsagent.responder.investigator import investigation_id
@@ -38,6 +40,7 @@ from opsagent.runtime.serving import serve
 from opsagent.settings import Settings
 from opsagent.store.daemon import SqliteStore
 from opsagent.store.executor import ExecutorStore
+from opsagent.store.raw import RawStore
 from opsagent.term import Leading, Opened
 from opsagent.world import World
 
@@ -97,8 +100,21 @@ class Daemon:
             await self._serve(report, stack)
         self._up.set_result(report)
         key = _kept(self._state / "redaction.key", world.ids)
-        opened = Opened(store, hands, report, self._intake, key)
+        logs = await self._open_logs(stack)
+        opened = Opened(store, logs, hands, report, self._intake, key)
         await leadership.run(partial(self._lead, opened))
+
+    async def _open_logs(self, stack: AsyncExitStack) -> LogStore | None:
+        """Open the raw store; one that cannot be used costs the logs and nothing else."""
+        if not self._settings.logs.streams_max:
+            return None
+        try:
+            store = await RawStore.open(self._state / "raw", self._world.clock.now())
+        except Terminal as error:
+            log.warning("logs.not_followed", error=str(error))
+            return None
+        stack.push_async_callback(store.aclose)
+        return store
 
     def _model_identity(self) -> ModelIdentity | None:
         asked, server, clock = self._settings.model, self._world.model_server, self._world.clock

@@ -20,12 +20,12 @@ from opsagent.controllers.pipeline import Pipeline
 from opsagent.controllers.plans import FollowPlans
 from opsagent.controllers.report import Report, Term, Tree
 from opsagent.controllers.respond import SIDE_BY_SIDE, Respond
-from opsagent.model.entity import Kind
+from opsagent.model.entity import FOLLOWED_KINDS, Kind
 from opsagent.model.kube import KubeObject
 from opsagent.model.plan import VerifySpec
 from opsagent.model.signal import RowType
 from opsagent.notify.delivery import after_failure
-from opsagent.ports import ApprovalDesk, Executor, Investigator, Snapshot, Unwritable
+from opsagent.ports import ApprovalDesk, Executor, Investigator, LogStore, Snapshot, Unwritable
 from opsagent.responder.investigator import ModelInvestigator, RulesInvestigator
 from opsagent.responder.library import FolderLibrary, shipped_folder
 from opsagent.responder.rules import propose_revision
@@ -36,10 +36,11 @@ from opsagent.runtime.supervise import Supervisor
 from opsagent.settings import Settings
 from opsagent.sources.reflector import Reflector, Target
 from opsagent.store.daemon import SqliteStore
+from opsagent.term_logs import Logs
 from opsagent.tools import toolset
 from opsagent.world import World
 
-KINDS = (Kind.NODE, Kind.DEPLOYMENT, Kind.REPLICA_SET, Kind.POD, Kind.EVENT)
+KINDS = FOLLOWED_KINDS
 INBOX_MAX = 10_000  # observations; full means that the watches wait
 WATCH_SILENT_SECONDS_MAX = 180.0  # bookmarks come each minute
 RETENTION_PERIOD = dt.timedelta(hours=1)
@@ -49,9 +50,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What outlives a term: the open state and the faces. ``hands`` is None when opsagent may only suggest."""
+    """What outlives a term: the open state and the faces.
+
+    ``logs`` is None when no log is kept; ``hands`` is None when opsagent may only suggest.
+    """
 
     store: SqliteStore
+    logs: LogStore | None
     hands: tuple[ApprovalDesk, Executor] | None
     report: Report
     intake: Intake
@@ -84,13 +89,21 @@ class Leading:
             clock=world.clock,
         )
         self._deliver = Deliver(opened.store, world.notifier, world.clock, retry_at=self._retry_at)
+        logs = opened.logs
+        self._logs = None if logs is None else Logs(settings, world, self._pipeline, logs)
         self._schedule = world.schedule()
         self._schedule.add("retention", every(RETENTION_PERIOD, world.clock), self._retain)
+        if self._logs is not None:
+            self._schedule.add(
+                "log retention", every(RETENTION_PERIOD, world.clock), self._logs.retain
+            )
 
     async def run(self) -> None:
         """Run until cancelled, or until a part failed for good (``Terminal``)."""
         report, intake = self._opened.report, self._opened.intake
-        notices = (self._respond.notice, self._deliver.notice, report.changes.notice)
+        notices = [self._respond.notice, self._deliver.notice, report.changes.notice]
+        if self._logs is not None:
+            notices.append(self._logs.notice)
         for listener in (*notices, *self._world.listeners):
             self._fold.listen(listener)
         for name, run in self._parts().items():
@@ -99,7 +112,8 @@ class Leading:
         for name, reflector in self._reflectors.items():
             self._supervisor.add(name, reflector.run, silent_seconds_max=WATCH_SILENT_SECONDS_MAX)
         eyes = tuple(self._reflectors.values())
-        report.term = Term(self._pipeline, eyes, self._supervisor, self._counters)
+        logs = None if self._logs is None else self._logs.status
+        report.term = Term(self._pipeline, eyes, self._supervisor, self._counters, logs)
         intake.begin(self._pipeline, self._fold)
         try:
             await self._supervisor.run()
@@ -120,6 +134,8 @@ class Leading:
             parts |= {"plans": FollowPlans(desk, self._fold).run, "executor": executor.run}
         if (model := self._opened.report.model) is not None:
             parts["model"] = model.run
+        if self._logs is not None:
+            parts |= self._logs.parts()
         lanes = {f"respond {number}": self._respond.run for number in range(1, SIDE_BY_SIDE + 1)}
         return parts | lanes | {"deliver": self._deliver.run, "schedule": self._schedule.run}
 

@@ -69,6 +69,7 @@ class Term:
     eyes: Sequence[Eye]
     supervisor: Supervisor
     counters: Callable[[], Tree]
+    logs: Callable[[], Tree] | None = None  # None while none is followed
 
 
 class Report:
@@ -149,6 +150,7 @@ class Report:
                     for task in term.supervisor.status()
                     if task.restarts
                 },
+                "logs": "not followed" if term.logs is None else dict(term.logs()),
                 "counters": dict(term.counters()),
             }
         return tree

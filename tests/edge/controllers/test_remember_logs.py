@@ -111,7 +111,7 @@ def test_they_are_durable_within_seconds_and_silence_costs_nothing() -> None:
 
 def test_a_log_that_never_rests_is_synced_all_the_same() -> None:
     async def scene(_: Disk, remember: RememberLogs) -> None:
-        for _number in range(200):
+        for _number in range(int(SYNC_SECONDS * 40)):
             await hand_in(remember, 1)
             await asyncio.sleep(0.1)
 
