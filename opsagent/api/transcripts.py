@@ -1,9 +1,9 @@
 """A model's investigation as people read it: what it was told, what it had run, what came back, in order. Pure.
 
 A row's head is ours. What stands in ``said`` was written by others (a model, a log, an object) and is only
-ever quoted; it has lost what cannot be printed and is whole, so who shows it has to cut it. A call is told in
-the row of its result; one without a result was cut off by a restart, or still runs; one that was not even begun
-is told with the answer that asked for it.
+ever quoted; it is as it was said, so who shows it has to cut it and to make it harmless. A call is told in the row
+of its result; one without a result was cut off by a restart, or still runs; one that was not even begun is told
+with the answer that asked for it.
 """
 
 import datetime as dt
@@ -60,7 +60,7 @@ def summary(entries: Sequence[Entry]) -> str:
 
 
 def investigation_tree(investigation_id: str, entries: Sequence[Entry]) -> Tree:
-    """Return an investigation for REST; texts are whole."""
+    """Return an investigation for REST; texts are whole, but for what cannot be printed."""
     return {
         "investigation_id": investigation_id,
         "summary": summary(entries),
@@ -68,7 +68,10 @@ def investigation_tree(investigation_id: str, entries: Sequence[Entry]) -> Tree:
             {
                 "at": instant(row.at),
                 "head": row.head,
-                "said": [{"label": label, "text": text} for label, text in row.said],
+                "said": [
+                    {"label": label, "text": printable(text, kept="\n\t")}
+                    for label, text in row.said
+                ],
             }
             for row in rows(entries)
         ],
@@ -173,8 +176,8 @@ def _closed(entry: Closed) -> Row:
 
 
 def _said(*pairs: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the pairs that say something, their texts harmless."""
-    return tuple((label, printable(text, kept="\n\t")) for label, text in pairs if text.strip())
+    """Return the pairs that say something."""
+    return tuple((label, text) for label, text in pairs if text.strip())
 
 
 def _seconds(since: dt.datetime | None, until: dt.datetime) -> str:

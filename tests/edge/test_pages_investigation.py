@@ -8,7 +8,15 @@ from itertools import cycle
 
 import pytest
 
-from opsagent.api.transcripts import ROWS_MAX, SAID_MAX, investigation_tree, newest, rows, summary
+from opsagent.api.transcripts import (
+    ROWS_MAX,
+    SAID_MAX,
+    TEXTS_MAX,
+    investigation_tree,
+    newest,
+    rows,
+    summary,
+)
 from opsagent.model.incident import EntryKind, TimelineEntry
 from opsagent.model.transcript import (
     Answered,
@@ -166,6 +174,10 @@ def test_a_page_holds_the_newest_rows_and_counts_what_a_row_lost() -> None:
     assert many[1].head == "Question 1, of at most 5 tokens."
     assert many[2].head.endswith("7 texts more, left out here.")
     assert len(many[2].said) == SAID_MAX
+    talkative = [Answered(at(second), asked) for second in range(100)]
+    assert [len(row.said) for row in newest(rows(talkative))] == [SAID_MAX] * (
+        TEXTS_MAX // SAID_MAX
+    )
     quiet = [Asked(at(second), 5) for second in range(100)]
     assert [row.at for row in newest(rows(quiet))] == [at(40 + n) for n in range(ROWS_MAX)]
 
