@@ -9,6 +9,11 @@ from opsagent.model import kube
 # Admission puts this volume into every pod, under a name of its own each time, and mounts it there.
 # Source: the API server's ServiceAccount admission controller.
 TOKEN_VOLUME = "kube-api-access-"  # noqa: S105 - a name
+# Likewise. Source: the DefaultTolerationSeconds admission controller.
+EVERYBODYS_TOLERATIONS = tuple(
+    kube.Toleration(f"node.kubernetes.io/{what}", "Exists", "", "NoExecute", 300)
+    for what in ("not-ready", "unreachable")
+)
 _HANDLERS = (
     ("httpGet", "http_get"),
     ("tcpSocket", "tcp_socket"),
@@ -31,7 +36,7 @@ def pod_spec(spec: struct.PodSpec) -> kube.PodSpec:
         node_terms=node_terms(node_affinity.required),
         pod_affinity=_pod_terms(affinity.pod_affinity),
         pod_anti_affinity=_pod_terms(affinity.pod_anti_affinity),
-        tolerations=tuple(_toleration(entry) for entry in spec.tolerations or ()),
+        tolerations=tuple(_tolerations(spec.tolerations)),
         topology_spread=tuple(_spread(entry) for entry in spec.topology_spread_constraints or ()),
         security=_security(spec.security_context),
         uses_host_network=bool(spec.host_network),
@@ -204,14 +209,17 @@ def _pod_terms(affinity: struct.PodAffinity | None) -> tuple[kube.PodTerm, ...]:
     )
 
 
-def _toleration(entry: struct.Toleration) -> kube.Toleration:
-    return kube.Toleration(
-        entry.key or "",
-        entry.operator or "Equal",
-        entry.value or "",
-        entry.effect or "",
-        entry.toleration_seconds,
-    )
+def _tolerations(items: Sequence[struct.Toleration] | None) -> Iterator[kube.Toleration]:
+    for entry in items or ():
+        found = kube.Toleration(
+            entry.key or "",
+            entry.operator or "Equal",
+            entry.value or "",
+            entry.effect or "",
+            entry.toleration_seconds,
+        )
+        if found not in EVERYBODYS_TOLERATIONS:
+            yield found
 
 
 def _spread(entry: struct.TopologySpread) -> kube.TopologySpread:

@@ -1,7 +1,8 @@
 """Pods and what they are made of: containers, probes, volumes, where they may run.
 
 Of ``spec`` the containers stand in the object itself, the rest in a :class:`PodSpec`; a workload has its
-template likewise. What admission puts into every pod alike (the token volume and its mounts) is left out.
+template likewise. What admission puts into every pod alike (the token volume and its mounts, two tolerations) is
+left out.
 """
 
 import datetime as dt

@@ -4,6 +4,8 @@ Sets and mappings are written sorted, instants as RFC 3339 in UTC. A field that 
 takes its default; one that it added is ignored, so that going back one version still reads the file.
 """
 
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Generic, TypeVar
 
 import msgspec
@@ -13,6 +15,8 @@ from opsagent.model.kube import TYPES, KubeObject
 
 T = TypeVar("T")
 
+SHARED = frozenset({"containers", "template", "spec"})
+PARTS_MAX = 4_096  # of one kind: some 8 MiB
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -35,8 +39,59 @@ class Codec(Generic[T]):
         return self._decoder.decode(text)
 
 
-_OBJECTS: dict[Kind, Codec[KubeObject]] = {
-    kind: Codec[KubeObject](type_) for kind, type_ in TYPES.items()
+class ObjectCodec(Codec[KubeObject]):
+    """Text form of one kind of object: lean, because a busy cluster writes a million a day.
+
+    What stands at its default is left out: at the top, and all through the parts that many objects share.
+    Those are made into text once and remembered by identity, as redaction remembers them.
+    """
+
+    def __init__(self, type_: type[KubeObject]) -> None:
+        super().__init__(type_)
+        names = [each.name for each in fields(type_)]
+        self._shared = [name for name in names if name in SHARED]
+        self._whole = [name for name in names if name not in SHARED]
+        self._defaults = {each.name: _default(each) for each in fields(type_)}
+        self._known: dict[int, tuple[object, msgspec.Raw]] = {}
+
+    def encode(self, value: KubeObject) -> str:
+        """Return the JSON text of ``value``."""
+        tree = {
+            name: part
+            for name in self._whole
+            if (part := getattr(value, name)) != self._defaults[name]
+        }
+        for name in self._shared:
+            tree[name] = self._text(getattr(value, name))
+        return _ENCODER.encode(tree).decode()
+
+    def _text(self, part: object) -> msgspec.Raw:
+        known = self._known.get(id(part))
+        if known is None:
+            if len(self._known) >= PARTS_MAX:
+                self._known.clear()
+            known = self._known[id(part)] = (part, msgspec.Raw(_ENCODER.encode(_lean(part))))
+        return known[1]
+
+
+def _default(field: Field[object]) -> object:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return field.default  # MISSING, which is true, where there is none
+
+
+def _lean(value: object) -> object:
+    """Return ``value`` as a tree without what stands at its default."""
+    if isinstance(value, tuple):
+        return [_lean(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    parts = {each.name: (getattr(value, each.name), _default(each)) for each in fields(value)}
+    return {name: _lean(part) for name, (part, default) in parts.items() if part != default}
+
+
+_OBJECTS: Mapping[Kind, Codec[KubeObject]] = {
+    kind: ObjectCodec(type_) for kind, type_ in TYPES.items()
 }
 
 

@@ -13,7 +13,7 @@ says. Both are ``Terminal``. Every read is bounded, but for the live objects, wh
 
 import datetime as dt
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +23,6 @@ from opsagent.model.alert import Alert, AlertState
 from opsagent.model.canonical import instant
 from opsagent.model.entity import Kind
 from opsagent.model.incident import Incident, IncidentState
-from opsagent.model.kube import entity_of
 from opsagent.model.notification import Notification
 from opsagent.model.signal import Change, RawRow, RowType
 from opsagent.ports import Batch, Snapshot, Terminal
@@ -190,7 +189,7 @@ class SqliteStore:
         """Checkpoint, close and release the lock."""
         await self._database.aclose()
 
-    def _write_rows(self, connection: sqlite3.Connection, rows: Iterable[RawRow]) -> None:
+    def _write_rows(self, connection: sqlite3.Connection, rows: Sequence[RawRow]) -> None:
         seq = before = _last_seq(connection)
         for row in rows:
             if row.seq != seq + 1:
@@ -199,8 +198,9 @@ class SqliteStore:
                     "daemon and file disagree; start the daemon again, it resumes from the file"
                 )
             seq = row.seq
-            _write_row(connection, row)
         if seq != before:
+            connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", map(_columns, rows))
+            _write_live(connection, rows)
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('seq', ?)", (seq,))
 
     async def _close_notification(self, notification_id: str, at: dt.datetime, fate: str) -> None:
@@ -269,20 +269,25 @@ def _last_seq(connection: sqlite3.Connection) -> int:
     return _scalar(connection, "SELECT COALESCE(MAX(value), 0) FROM meta WHERE key = 'seq'")
 
 
-def _write_row(connection: sqlite3.Connection, row: RawRow) -> None:
+def _columns(row: RawRow) -> tuple[int, str, str, str, str | None]:
     body = None if row.item is None else object_codec(row.kind).encode(row.item)
-    connection.execute(
-        "INSERT INTO rows VALUES (?, ?, ?, ?, ?)",
-        (row.seq, instant(row.at), row.type.value, row.kind.value, body),
+    return row.seq, instant(row.at), row.type.value, row.kind.value, body
+
+
+def _write_live(connection: sqlite3.Connection, rows: Iterable[RawRow]) -> None:
+    """Note which row is the newest of each object; one that was deleted last has none."""
+    newest: dict[tuple[str, str, str], RawRow] = {}
+    for row in rows:
+        if row.item is not None:
+            newest[row.kind.value, row.item.meta.namespace, row.item.meta.name] = row
+    gone = [key for key, row in newest.items() if row.type is RowType.DELETED]
+    there = [(*key, row.seq) for key, row in newest.items() if row.type is not RowType.DELETED]
+    connection.executemany("DELETE FROM live WHERE kind = ? AND namespace = ? AND name = ?", gone)
+    connection.executemany(
+        "INSERT INTO live VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (kind, namespace, name) DO UPDATE SET seq = excluded.seq",
+        there,
     )
-    if row.item is None:
-        return
-    entity = entity_of(row.item)
-    key = (entity.kind.value, entity.namespace, entity.name)
-    if row.type is RowType.DELETED:
-        connection.execute("DELETE FROM live WHERE kind = ? AND namespace = ? AND name = ?", key)
-    else:
-        connection.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?, ?)", (*key, row.seq))
 
 
 def _write_conclusions(connection: sqlite3.Connection, batch: Batch) -> None:

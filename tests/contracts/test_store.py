@@ -257,6 +257,18 @@ async def test_a_deletion_ends_the_life_but_keeps_the_row(store: Store) -> None:
     assert await store.row(2) == row(2, pod("a", "2"), RowType.DELETED)
 
 
+async def test_within_a_batch_the_last_word_about_an_object_counts(store: Store) -> None:
+    rows = (
+        row(1, pod("a")),
+        row(2, pod("a", "2"), RowType.DELETED),
+        row(3, pod("a", "3")),
+        row(4, pod("b")),
+        row(5, pod("b", "2"), RowType.DELETED),
+    )
+    await store.commit(Batch(rows))
+    assert (await store.load()).rows == (rows[2],)
+
+
 async def test_the_end_of_a_list_is_a_row_without_an_object(store: Store) -> None:
     await store.commit(Batch((row(1, None, RowType.SYNCED),)))
     assert await store.row(1) == row(1, None, RowType.SYNCED)

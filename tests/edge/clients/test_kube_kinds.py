@@ -497,3 +497,10 @@ def test_a_selector_wants_all_its_labels_and_expressions() -> None:
     assert not SELECTOR.selects({"app": "web"})
     assert not SELECTOR.selects({"app": "api", "tier": "edge"})
     assert kube.EVERYTHING.selects({})
+
+
+def test_what_admission_gives_to_every_pod_is_left_out() -> None:
+    given = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}
+    tolerations = [given | {"tolerationSeconds": 300}, given | {"tolerationSeconds": 5}]
+    item = decoded(Kind.POD, {"metadata": {"name": "x"}, "spec": {"tolerations": tolerations}})
+    assert [each.seconds for each in item.spec.tolerations] == [5]
