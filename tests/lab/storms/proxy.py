@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-COLLECTIONS = frozenset({"pods", "replicasets", "deployments", "nodes", "events"})
+from opsagent.clients.kube_path import collection_path
+from opsagent.model.entity import FOLLOWED_KINDS
+
+COLLECTIONS = frozenset(collection_path(kind).rpartition("/")[2] for kind in FOLLOWED_KINDS)
 CHUNK_BYTES = 64 * 1024
 REASONS = {429: "TooManyRequests", 410: "Expired", 503: "ServiceUnavailable"}
 

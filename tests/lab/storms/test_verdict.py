@@ -112,11 +112,15 @@ def test_the_witness_gives_an_end_the_uid_that_it_remembers():
         Write("pods/shop/a", 11, pod),
         Write("leases/ops/a", 12, {}),
         Write("minions/node-1", 13, {"metadata": {"uid": "n1"}}),
-        Write("pods/shop/a", 14, None),
+        Write("services/specs/shop/web", 14, {"metadata": {"uid": "s1"}}),
+        Write("services/endpoints/shop/web", 15, {"metadata": {"uid": "e1"}}),
+        Write("pods/shop/a", 16, None),
     ]
     assert [witness.sighting(write, 2) for write in writes] == [
         Sighting(2, Kind.POD, "shop/a", "u1", 11, "Running"),
         None,
         Sighting(2, Kind.NODE, "node-1", "n1", 13),
-        Sighting(2, Kind.POD, "shop/a", "u1", 14, is_deleted=True),
+        Sighting(2, Kind.SERVICE, "shop/web", "s1", 14),
+        None,
+        Sighting(2, Kind.POD, "shop/a", "u1", 16, is_deleted=True),
     ]

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from opsagent.model.entity import Kind
+from opsagent.clients.kube_path import collection_path
+from opsagent.model.entity import FOLLOWED_KINDS, Kind
 from tests.lab.storms.etcd import Write, writes
 from tests.lab.storms.sighting import Sighting
 
-FOLDERS = {
-    "pods": Kind.POD,
-    "replicasets": Kind.REPLICA_SET,
-    "deployments": Kind.DEPLOYMENT,
+# A kind's folder is its plural, but for the oldest ones. Services lie one level deeper.
+FOLDERS = {collection_path(kind).rpartition("/")[2]: kind for kind in FOLLOWED_KINDS} | {
     "minions": Kind.NODE,
-    "events": Kind.EVENT,
+    "specs": Kind.SERVICE,
+    "ingress": Kind.INGRESS,
 }
 RETRY_SECONDS = 0.1
 
@@ -33,7 +33,7 @@ class Witness:
 
     def sighting(self, write: Write, at: float) -> Sighting | None:
         """Return what the write means, None if it is about another kind."""
-        folder, _, name = write.key.partition("/")
+        folder, _, name = write.key.removeprefix("services/").partition("/")
         kind = FOLDERS.get(folder)
         if kind is None:
             return None
