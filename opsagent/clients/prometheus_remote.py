@@ -43,10 +43,12 @@ SLOW_BYTES_MAX = 16 * 2**20  # that are read byte by byte: seconds
 STAMP_MAX = 253_402_300_800_000  # the year 10000
 UNKNOWN_FORM = "metrics: an answer of remote read in no known form: check metrics.url"
 
+Regions: TypeAlias = tuple[list[int], list[int]]
+"""Where the samples of each series begin and end; numbers alone, that the garbage collector does not visit."""
 Samples: TypeAlias = tuple[Stamps, Stamps, Values]
 """How many each series has, then stamps and values of all."""
 
-_GROUP_BYTES = 2**18  # rows that stay in the cache while they are looked at
+_GROUP_BYTES = 2**19  # rows that stay in the cache while they are looked at
 _ROW_BYTES = 9
 _ROW = np.dtype(
     {
@@ -65,11 +67,10 @@ _FULL = np.uint32(0x09_10_12)
 _ZERO = np.uint32(0x10_07_12)
 _END_MASK = np.uint64(0x80_80_80_80_80_80_FF_00)
 _END = np.uint64(0x00_80_80_80_80_80_10_00)
-_LOW_BYTES = np.uint64(0x00_7F_00_7F_00_7F)
-_HIGH_BYTES = np.uint64(0x7F_00_7F_00_7F_00)
-_WORD_BITS = np.uint64(0x3FFF)
-_WORD = np.uint64(16)
-_ONE, _TWO = np.uint64(1), np.uint64(2)
+_LOW_BYTES = np.uint64(0x00_7F_00_7F_00_7F_00_00)
+_HIGH_BYTES = np.uint64(0x7F_00_7F_00_7F_00_00_00)
+_FIRST_BITS, _SECOND_BITS, _THIRD_BITS = (np.uint64(0x3FFF << 14 * n) for n in range(3))
+_ONE, _TWO, _SIXTEEN = np.uint64(1), np.uint64(2), np.uint64(16)
 
 
 def question(wanted: Sequence[Matcher], start_ms: int, end_ms: int) -> bytes:
@@ -95,28 +96,31 @@ class RemoteReader:
         Raises:
             Terminal: it is no such answer, or breaks a bound.
         """
+        message = _unpacked(body)
         try:
-            labels, regions = self._series(_unpacked(body))
-            counts, stamps, values = _samples(regions)
+            labels, regions = self._series(message)
+            counts, stamps, values = _samples(message, regions)
         except (IndexError, ValueError) as error:
             raise Terminal(UNKNOWN_FORM) from error
         starts: Stamps = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return SeriesBlock(labels, starts, stamps, values)
 
-    def _series(self, message: bytearray) -> tuple[tuple[Labels, ...], list[memoryview]]:
-        """Return the labels of every series, and the bytes of its samples."""
+    def _series(self, message: bytearray) -> tuple[tuple[Labels, ...], Regions]:
+        """Return the labels of every series that has samples, and where these lie."""
         view = memoryview(message)
         labels: list[Labels] = []
-        regions: list[memoryview] = []
-        results = _parts(message, 0, len(message))
-        every = (part for each in results for part in _parts(message, each.start, each.stop))
-        for number, series in enumerate(every):
-            if number == SERIES_MAX:
-                raise Terminal(f"metrics: an answer of more than {SERIES_MAX} series")
-            first = _after_labels(message, series.start, series.stop)
-            if first < series.stop:  # else the server knows it, but has no sample of that time
-                labels.append(self._memory.labels(bytes(view[series.start : first])))
-                regions.append(view[first : series.stop])
+        regions: Regions = ([], [])
+        seen = 0
+        for start, stop in _parts(message, 0, len(message)):
+            for first, end in _parts(message, start, stop):
+                seen += 1
+                if seen > SERIES_MAX:
+                    raise Terminal(f"metrics: an answer of more than {SERIES_MAX} series")
+                after = _after_labels(message, first, end)
+                if after < end:  # else the server knows it, but has no sample of that time
+                    labels.append(self._memory.labels(bytes(view[first:after])))
+                    regions[0].append(after)
+                    regions[1].append(end)
         return tuple(labels), regions
 
 
@@ -135,8 +139,8 @@ def _unpacked(body: Bytes) -> bytearray:
     return message
 
 
-def _parts(message: Bytes, start: int, stop: int) -> Iterator[slice]:
-    """Yield where each of the messages lies that fill ``start`` to ``stop`` as field 1.
+def _parts(message: Bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield where each of the messages begins and ends that fill ``start`` to ``stop`` as field 1.
 
     Raises:
         Terminal, IndexError: there is anything else.
@@ -148,7 +152,7 @@ def _parts(message: Bytes, start: int, stop: int) -> Iterator[slice]:
         start = first + length
         if start > stop:
             raise Terminal(UNKNOWN_FORM)
-        yield slice(first, start)
+        yield first, start
 
 
 def _after_labels(message: Bytes, start: int, stop: int) -> int:
@@ -166,15 +170,15 @@ def _after_labels(message: Bytes, start: int, stop: int) -> int:
 
 
 def _labels(raw: bytes) -> Iterator[tuple[str, str]]:
-    for label in _parts(raw, 0, len(raw)):
-        texts = dict(fields(raw[label]))
+    for first, stop in _parts(raw, 0, len(raw)):
+        texts = dict(fields(raw[first:stop]))
         name, text = texts.get(_NAME, b""), texts.get(_TEXT, b"")
         if not isinstance(name, bytes) or not isinstance(text, bytes):
             raise Terminal(UNKNOWN_FORM)
         yield name.decode(), text.decode()
 
 
-def _samples(regions: Sequence[memoryview]) -> Samples:
+def _samples(message: bytearray, regions: Regions) -> Samples:
     """Return the samples of all regions, in groups that fit the cache.
 
     Raises:
@@ -182,7 +186,7 @@ def _samples(regions: Sequence[memoryview]) -> Samples:
     """
     parts: list[Samples] = []
     slow_bytes = 0
-    for group in _grouped(regions):
+    for group in _grouped(message, regions):
         for part in _of_group(group):
             if isinstance(part, memoryview):
                 slow_bytes += len(part)
@@ -199,14 +203,17 @@ def _joined(parts: Sequence[Samples]) -> Samples:
     return np.concatenate(counts), np.concatenate(stamps), np.concatenate(values)
 
 
-def _grouped(regions: Sequence[memoryview]) -> Iterator[Sequence[memoryview]]:
-    first, size = 0, 0
-    for index, region in enumerate(regions):
-        size += len(region)
+def _grouped(message: bytearray, regions: Regions) -> Iterator[Sequence[memoryview]]:
+    view = memoryview(message)
+    group: list[memoryview] = []
+    size = 0
+    for first, stop in zip(*regions, strict=True):
+        group.append(view[first:stop])
+        size += stop - first
         if size >= _GROUP_BYTES:
-            yield regions[first : index + 1]
-            first, size = index + 1, 0
-    yield regions[first:]
+            yield group
+            group, size = [], 0
+    yield group
 
 
 def _of_group(regions: Sequence[memoryview]) -> Iterator[Samples | memoryview]:
@@ -235,33 +242,32 @@ def _of_rows(regions: Sequence[memoryview]) -> Samples | None:
     rows = np.frombuffer(joined, _ROW, count)
     head = rows["head"] & _HEAD
     is_full = head == _FULL
-    before: slice | Stamps = slice(0, None, 2)
-    ends: slice | Stamps = slice(1, None, 2)
-    if not is_full[before].all() or is_full[ends].any():  # zeros among them: half as quick
-        ends = np.flatnonzero(~is_full)
-        before = ends - 1
+    ends = np.flatnonzero(~is_full)
+    before = ends - 1
     is_long = is_full[before]
-    tail = rows["tail"][ends]
+    zeros = np.flatnonzero(~is_long)
+    tail = rows["tail"].copy()[ends]  # gathering is quicker from words that lie aligned
     is_verified = (
-        np.count_nonzero(is_long) + len(tail) == count  # each full row has its end
+        count - len(ends) == len(ends) - len(zeros)  # each full row has its end
         and not is_full[bounds - 1].any()  # in the same series
-        and (is_long | (head[ends] == _ZERO)).all()
+        and (head[ends[zeros]] == _ZERO).all()
         and ((tail & _END_MASK) == _END).all()
     )
     if not is_verified:
         return None
-    eights = np.ndarray((count,), "<f8", joined, 3, (_ROW_BYTES,))
-    values: Values = np.where(is_long, eights[before], 0.0)
-    ended = np.concatenate([[0], np.cumsum(~is_full)])[bounds]
-    return np.diff(ended, prepend=0), _stamps(tail >> _WORD), values
+    values: Values = np.ndarray((count,), "<f8", joined, 3, (_ROW_BYTES,)).copy()[before]
+    values[zeros] = 0.0
+    counts: Stamps = np.diff(np.searchsorted(ends, bounds), prepend=0)
+    return counts, _stamps(tail), values
 
 
-def _stamps(packed: NDArray[np.uint64]) -> Stamps:
-    """Return the numbers whose variable length is six bytes: seven bits in each, the lowest first."""
-    words = (packed & _LOW_BYTES) | ((packed & _HIGH_BYTES) >> _ONE)  # 14 bits in each of three
-    first, second, third = (words & (_WORD_BITS << _WORD * np.uint64(n)) for n in range(3))
-    stamps: Stamps = (first | second >> _TWO | third >> _TWO + _TWO).view(np.int64)
-    return stamps
+def _stamps(tails: NDArray[np.uint64]) -> Stamps:
+    """Return the stamps in the last six bytes of each tail: seven bits in a byte, the lowest first."""
+    words = (tails & _LOW_BYTES) | ((tails & _HIGH_BYTES) >> _ONE)  # 14 bits in each of three
+    stamps = (words >> _SIXTEEN) & _FIRST_BITS
+    stamps |= (words >> _SIXTEEN + _TWO) & _SECOND_BITS
+    stamps |= (words >> _SIXTEEN + _TWO + _TWO) & _THIRD_BITS
+    return stamps.view(np.int64)
 
 
 def _of_fields(region: bytes) -> Samples:

@@ -11,8 +11,9 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 Content: TypeAlias = int | float | bytes
 
 _BITS = 7
+_BITS_MASK = 0x7F
 _HIGH_BIT = 0x80
-_VARINT_BYTES_MAX = 10
+_SHIFT_MAX = 63
 _NUMBER, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _DOUBLE = struct.Struct("<d")
 
@@ -21,7 +22,7 @@ def varint(number: int) -> bytes:
     """Return ``number``, 0 or more, in variable length."""
     encoded = bytearray()
     while number >= _HIGH_BIT:
-        encoded.append(number & (_HIGH_BIT - 1) | _HIGH_BIT)
+        encoded.append(number & _BITS_MASK | _HIGH_BIT)
         number >>= _BITS
     return bytes([*encoded, number])
 
@@ -42,13 +43,16 @@ def read_varint(message: Bytes, at: int) -> tuple[int, int]:
         IndexError: the message ends before it does.
         ValueError: it is longer than any number.
     """
-    number = 0
-    for position in range(_VARINT_BYTES_MAX):
-        byte = message[at + position]
-        number |= (byte & (_HIGH_BIT - 1)) << _BITS * position
-        if byte < _HIGH_BIT:
-            return number, at + position + 1
-    raise ValueError("a number of more than ten bytes")
+    byte = message[at]
+    number, shift = byte & _BITS_MASK, 0
+    while byte >= _HIGH_BIT:
+        at += 1
+        shift += _BITS
+        if shift > _SHIFT_MAX:
+            raise ValueError("a number of more than ten bytes")
+        byte = message[at]
+        number |= (byte & _BITS_MASK) << shift
+    return number, at + 1
 
 
 def fields(message: bytes) -> Iterator[tuple[int, Content]]:

@@ -52,7 +52,7 @@ _COUNTERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SeriesBlock:
     """Samples of n series, one behind the other, m in all.
 
@@ -69,6 +69,11 @@ class SeriesBlock:
     stamps: Stamps
     values: Values
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"SeriesBlock({len(self.labels)} series, {len(self.stamps)} samples, {self.warnings})"
+        )
 
     @property
     def is_partial(self) -> bool:
@@ -102,7 +107,7 @@ def is_stale(values: Values) -> Flags:
     return marks
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Bin:
     """What one span of time comes to, for each of the n series that had a finite sample in it.
 
@@ -125,3 +130,6 @@ class Bin:
     min: Values
     max: Values
     last: Values
+
+    def __repr__(self) -> str:
+        return f"Bin({self.start_ms}, {self.width_ms}, {len(self.labels)} series)"

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-from opsagent.model.series import STALE_BITS, Selection, block_of, is_stale
+from opsagent.model.series import STALE_BITS, Bin, Selection, block_of, is_stale
 
 A, B = (("__name__", "a"),), (("__name__", "b"), ("job", "j"))
 STALE = struct.unpack("<d", struct.pack("<Q", STALE_BITS))[0]
@@ -36,3 +36,11 @@ def test_the_counters_among_the_selections() -> None:
         "container_throttling",
         "container_restarts",
     }
+
+
+def test_a_block_of_millions_is_shown_in_a_few_words() -> None:
+    assert repr(block_of([(A, [1, 2], [0.5, 1.5])])) == "SeriesBlock(1 series, 2 samples, ())"
+    one = np.ones(1)
+    assert repr(Bin(600_000, 60_000, (A,), one.astype(np.int64), one, one, one, one)) == (
+        "Bin(600000, 60000, 1 series)"
+    )
