@@ -1,9 +1,9 @@
 """Two observations of one object -> the changes that somebody made between them.
 
 Only what a person or a program *writes* is a change: the fields of ``difference``, the object's birth and
-end. Status is never one, nor an object of a kind that only controllers write. The writer of a field is the
-newest manager that managedFields know to own it and that wrote after the observation before; where they do
-not tell, the newest that wrote anything but status.
+end. Status is never one, nor an object of a kind that only controllers write. The writer of a field is who owns
+it by managedFields; of a field that nobody owns, because it was taken away or because they do not tell, the
+newest whose entry is new since the observation before.
 """
 
 import datetime as dt
@@ -24,6 +24,7 @@ from opsagent.signals.difference import FieldDifference, differences, is_written
 
 TEXT_LENGTH_MAX = 200  # of an old or new value: an image reference with its digest fits
 CHANGES_MAX = 40  # of one observation; who writes more at once has written another object
+_NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 _MEMBER = re.compile(r"\[[^\]]*\]")
 
 
@@ -69,45 +70,47 @@ def _edits(old: KubeObject, new: KubeObject, at: dt.datetime, pointer: str) -> t
 
 
 def _writer_of(path: str, old: ObjectMeta, new: ObjectMeta) -> FieldManager | None:
-    """Return who wrote the field at ``path`` after ``old`` was written."""
-    before = _writer(old)
-    plain = f"{_MEMBER.sub('', path)}."
-    owners = [
-        each
-        for each in _writers(new)
-        if any(plain.startswith(f"{own}.") or f"{own}.".startswith(plain) for own in each.owns)
-        and (before is None or _stamp(each) >= _stamp(before))
-    ]
-    return _newest(owners) or _writer(new)
+    """Return who wrote the field at ``path`` after ``old`` was written, None if nothing tells."""
+    plain = _MEMBER.sub("", path)
+    writers = [each for each in new.managers if each.subresource != "status"]
+    fresh = [each for each in writers if each not in old.managers]
+    owners = [each for each in writers if any(_is_below(plain, own) for own in each.owns)]
+    if owners:
+        return _newest([each for each in owners if each in fresh] or owners)
+    # Nobody owns a field that was taken away. Only who wrote near it may have done that.
+    return _newest([each for each in fresh if not each.owns or _is_near(plain, each.owns)])
 
 
-def _writers(meta: ObjectMeta) -> list[FieldManager]:
-    return [each for each in meta.managers if each.subresource != "status" and each.at]
+def _is_below(path: str, own: str) -> bool:
+    """Return whether one of the two is the other, or below it."""
+    return f"{path}.".startswith(f"{own}.") or f"{own}.".startswith(f"{path}.")
+
+
+def _is_near(path: str, owns: tuple[str, ...]) -> bool:
+    return path.partition(".")[0] in {own.partition(".")[0] for own in owns}
 
 
 def _writer(meta: ObjectMeta) -> FieldManager | None:
     """Return who wrote anything but status last."""
-    return _newest(_writers(meta))
+    return _newest([each for each in meta.managers if each.subresource != "status" and each.at])
 
 
 def _newest(managers: list[FieldManager]) -> FieldManager | None:
-    """Return the newest; the API server stamps whole seconds, later entries win ties."""
-    return max(reversed(managers), key=_stamp, default=None)
+    """Return the newest; the API server stamps whole seconds, later entries win ties. Undated ones are the last resort.
 
-
-def _stamp(manager: FieldManager) -> dt.datetime:
-    assert manager.at is not None  # entries without one are left out before
-    return manager.at
+    The API server dates no writes of the scale subresource.
+    """
+    return max(reversed(managers), key=lambda each: each.at or _NEVER, default=None)
 
 
 def _when(old: ObjectMeta, writer: FieldManager | None, at: dt.datetime) -> dt.datetime:
     """Return the instant of the write: not after it was seen, not before the write it replaced."""
     before = _writer(old)
-    if writer is None or _stamp(writer) > at:
+    if writer is None or writer.at is None or writer.at > at:
         return at
-    if before is not None and _stamp(writer) < _stamp(before):
+    if before is not None and before.at is not None and writer.at < before.at:
         return at
-    return _stamp(writer)
+    return writer.at
 
 
 def _change(

@@ -143,7 +143,7 @@ def test_a_birth_without_a_date_is_dated_when_it_was_seen() -> None:
     ("managers", "manager", "seconds"),
     [
         ((), "", 100),
-        ((FieldManager("kubectl", "Update", None),), "", 100),
+        ((FieldManager("kubectl", "Update", None),), "kubectl", 100),
         ((FieldManager("kubectl", "Update", after(40)),), "kubectl", 40),
         (
             (

@@ -319,10 +319,43 @@ def test_an_owner_of_all_below_or_of_something_above_is_an_owner() -> None:
     assert change.manager == "argo"
 
 
-def test_an_owner_who_wrote_before_did_not_do_it() -> None:
+def test_an_owner_stays_the_writer_when_others_wrote_since() -> None:
     later = FieldManager("kubectl", "Update", after(20), owns=("spec.paused",))
     change = scaled(managed(HPA, replace(HELM, at=after(10))), managed(HPA, HELM, later))
-    assert (change.manager, change.at) == ("kubectl", after(20))
+    assert (change.manager, change.at) == ("hpa", after(90))
+
+
+def test_a_scale_is_not_dated_and_told_all_the_same() -> None:
+    scale = replace(HPA, at=None)
+    change = scaled(managed(HELM), managed(HELM, scale))
+    assert (change.manager, change.at) == ("hpa", after(90))
+    change = scaled(managed(HELM, scale), managed(HELM, scale))
+    assert change.manager == "hpa"
+
+
+def test_of_two_who_own_a_field_it_is_whose_entry_is_new() -> None:
+    both = [replace(HPA, manager=name) for name in ("a", "b")]
+    renewed = replace(both[0], at=after(7), operation="Apply")
+    assert scaled(managed(*both), managed(renewed, both[1])).manager == "a"
+
+
+def removed(*managers: FieldManager) -> str:
+    """Return who is said to have taken a node's cordon away that ``managers[0]`` had set."""
+    old = kube.Node(managed(*managers[:2]), is_unschedulable=True)
+    new = replace(old, meta=managed(*managers[1:]), is_unschedulable=False)
+    (change,) = changes(old, new, after(90), POINTER)
+    return change.manager
+
+
+def test_who_took_a_field_away_is_told_if_they_wrote_near_it_and_not_guessed() -> None:
+    cordon = FieldManager("kubectl", "Update", after(1), owns=("spec.unschedulable",))
+    taint = FieldManager("kubectl-taint", "Update", after(2), owns=("spec.taints",))
+    ttl = FieldManager("controller", "Update", after(3), owns=("metadata.annotations",))
+    drain = FieldManager("drainer", "Update", after(3), owns=("spec.taints",))
+    assert removed(cordon, taint) == ""
+    assert removed(cordon, taint, ttl) == ""
+    assert removed(cordon, taint, drain) == "drainer"
+    assert removed(cordon, taint, replace(ttl, owns=())) == "controller"
 
 
 def test_names_of_fields_that_only_look_alike_are_told_apart() -> None:
