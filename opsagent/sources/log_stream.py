@@ -94,6 +94,7 @@ class LogStream:
         self._turn = asyncio.Lock()  # entries reach the sink in the order in which they were made
         self._looks_back = target.restarts > place.restarts
         self._look_backs = 0
+        self._has_told_missing = False
         self._is_dismissed = self._is_gone = False
         self._connections = 0
         self._limit: asyncio.Timeout | None = None
@@ -164,17 +165,20 @@ class LogStream:
 
     async def _listen(self, source: Awaitable[T]) -> T:
         """Wait for the source, unless the owner calls."""
+        limit = asyncio.timeout_at(self._called_at)
         try:
-            async with asyncio.timeout_at(self._called_at) as self._limit:
+            async with limit as self._limit:
                 return await source
-        except TimeoutError as error:
-            raise _Called from error
-        except _FAILURES as error:
+        except (TimeoutError, *_FAILURES) as error:
+            if limit.expired():
+                raise _Called from error
             raise _BrokenError(error) from error
         finally:
             self._limit = None
 
     async def _end_life(self) -> None:
+        """Hand on what is left, and wait until the container runs again."""
+        self._changed.clear()  # that it ended is known
         await self._hand_over_rest()
         self.is_drained = True
         self._road.ended()
@@ -197,26 +201,36 @@ class LogStream:
             return _End.FAILED, broken.cause
 
     async def _look_back(self) -> None:
-        """Read what the life before still has to say; find out whether anything is missing."""
+        """Read what the life before still has to say; tell, in its place, that anything is missing."""
         place = self.place
         self._look_backs += 1
-        is_missing = self.target.restarts > place.restarts + 1  # lives came and went
+        if self.target.restarts > place.restarts + 1:  # lives came and went
+            await self._tell_missing()
         try:
             await self._read(is_previous=True)
         except _BrokenError as broken:
             if not isinstance(broken.cause, NotFound):
                 if self._look_backs < _LOOK_BACKS_MAX:
                     raise
-                is_missing = True
-        if is_missing or not place.seam.is_joined or place.seam.has_skipped_ahead:
-            self._road.counters.gaps += 1
-            async with self._turn:
-                now = self._road.clock.now()
-                await self._hand_on([*self._intake.flush(now), gaps.missing(now)])
+                await self._tell_missing()
+        if not place.seam.is_joined:
+            await self._tell_missing()
         place.restarts = max(place.restarts + place.seam.is_joined, self.target.restarts)
         place.seam.begin_file()
-        self._looks_back = False
+        self._looks_back = self._has_told_missing = False
         self._look_backs = 0
+
+    async def _tell_missing(self) -> None:
+        async with self._turn:
+            await self._hand_on(self._missing(self._road.clock.now()))
+
+    def _missing(self, now: dt.datetime) -> list[LogEntry]:
+        """Return what tells that lines are missing here, behind all before; once on each way back."""
+        if self._has_told_missing:
+            return []
+        self._has_told_missing = True
+        self._road.counters.gaps += 1
+        return [*self._intake.flush(now), gaps.missing(now)]
 
     async def _read(self, *, is_previous: bool = False) -> _End:
         seam, origin = self.place.seam, self.target.origin
@@ -291,9 +305,10 @@ class LogStream:
         return late - self._least_late
 
     def _entries(self, new: bytes, now: dt.datetime) -> list[LogEntry]:
-        """Return what follows from new bytes; before it what was skipped."""
-        gap = self._gap(now) if new else []
-        before = [*self._intake.flush(now), *gap] if gap else []
+        """Return what follows from new bytes; before it that others are missing, or were skipped."""
+        before = self._missing(now) if self.place.seam.has_skipped_ahead else []
+        if new and (gap := self._gap(now)):
+            before += [*self._intake.flush(now), *gap]
         return before + self._intake_of(new)
 
     def _intake_of(self, new: bytes) -> list[LogEntry]:

@@ -127,7 +127,7 @@ class PodLogs:
         )
 
     async def run(self) -> None:
-        """Follow until cancelled; no answer of the source ends it."""
+        """Follow until cancelled; no answer of the source ends it. What is held by then is handed on."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._let_go_when_silent(), name="pod logs silence")
@@ -137,7 +137,13 @@ class PodLogs:
                     await self._changed.wait()
                     peace = SETTLE_SECONDS + count * SETTLE_SECONDS_OF_A_POD
                     await asyncio.sleep(max(0.0, looked_at + peace - self._clock.monotonic()))
+        except asyncio.CancelledError:
+            for stream in (*self._streams.values(), *self._ending.values()):
+                await stream.flush()
+            raise
         finally:
+            for key, stream in (*self._streams.items(), *self._ending.items()):
+                self._places[key] = stream.place
             self._streams.clear()
             self._ending.clear()
             self._holding.clear()
@@ -204,7 +210,6 @@ class PodLogs:
     async def _follow(self, stream: LogStream, after_seconds: float) -> None:
         await stream.run(after_seconds)
         key = stream.target.key
-        self._holding.pop(stream, None)
         self._ending.pop(key, None)
         self._places[key] = stream.place
         while len(self._places) > 2 * self._plan.streams_max:

@@ -36,8 +36,8 @@ class Life:
 class Containers:
     """Containers named by their pods, each of one container ``c``.
 
-    ``refusals`` are raised by the next connections, ``breaks`` are after how many bytes they break (None: never);
-    chunks have ``chunk_bytes`` at most.
+    ``refusals`` are raised by the next connections, ``breaks`` are after how many bytes they break (None: never),
+    or, if negative, fall silent; chunks have ``chunk_bytes`` at most.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -48,6 +48,7 @@ class Containers:
         self.opened: list[Opened] = []
         self.open_now = 0
         self.chunk_bytes = 65_536
+        self._is_clean = False
         self._follows: dict[LogFollow, asyncio.Event] = {}
 
     def pods(self) -> list[Pod]:
@@ -114,8 +115,9 @@ class Containers:
         self.containers[name].lives[-1].end()
         del self.containers[name]
 
-    def cut(self) -> None:
-        """Break every open connection."""
+    def cut(self, *, is_clean: bool = False) -> None:
+        """Break every open connection; ``is_clean``: as a server does that has no more to say."""
+        self._is_clean = is_clean
         for follow, wake in self._follows.items():
             follow.cut()
             wake.set()
@@ -159,13 +161,16 @@ class Containers:
             taken = follow.take(self._clock.now())
             for start in range(0, len(taken), self.chunk_bytes):
                 chunk = taken[start : start + self.chunk_bytes]
-                if left is not None and len(chunk) >= left:
-                    yield chunk[:left]
+                if left is not None and len(chunk) >= abs(left):
+                    yield chunk[: abs(left)]
+                    if left < 0:
+                        await asyncio.Event().wait()
                     raise Transient("the connection broke")
-                left = None if left is None else left - len(chunk)
+                if left is not None:
+                    left += len(chunk) if left < 0 else -len(chunk)
                 yield chunk
             if follow.is_over:
-                if follow._is_cut:
+                if follow._is_cut and not self._is_clean:
                     raise Transient("the connection was cut")
                 return
             await wake.wait()

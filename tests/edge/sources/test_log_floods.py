@@ -124,6 +124,11 @@ def test_100_megabytes_a_second_for_a_minute_starve_nobody() -> None:
     assert told == status.skipped_lines_total
     assert read + told == 60 * 100 * (MEGABYTE // 9_932)  # every line was read or counted
     assert status.skipped_bytes_total > 5_800 * MEGABYTE
+    flood = entries_of(heard, "flood")
+    for before, gap, behind in zip(flood, flood[1:], flood[2:], strict=False):
+        if gap.dropped_lines:  # it stands where its lines would: a hundred megabytes are a second
+            missing = (behind.at - before.at).total_seconds()
+            assert missing == pytest.approx(gap.dropped_lines / 10_000, abs=0.1)
     assert 50 * log_pace.EACH < 9_932 * read < 75 * log_pace.EACH
 
 

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -105,6 +106,16 @@ def test_lines_become_entries_within_a_second_of_silence() -> None:
     assert heard.entries[0][2].at == EPOCH + dt.timedelta(seconds=12)
 
 
+def test_a_record_that_grows_slowly_is_not_torn() -> None:
+    async def play(world: World) -> None:
+        for text in ("ERROR one", *["  at two"] * 8):
+            world.source.write("a", text)
+            await asyncio.sleep(0.6)
+        await asyncio.sleep(5)
+
+    assert played(play).heard.texts() == ["ERROR one" + "\n  at two" * 8]
+
+
 def test_a_quiet_day_costs_nothing() -> None:
     async def play(world: World) -> None:
         for number in range(50):
@@ -163,6 +174,7 @@ def test_a_server_that_ends_every_connection_is_asked_ever_more_rarely() -> None
         await asyncio.sleep(100)
         assert world.logs.status().last_error == "Transient: no"
         await asyncio.sleep(1000)
+        assert world.logs.status().last_error == ""
 
     world = played(play)
     opened = [each.at for each in world.source.opened]
@@ -170,6 +182,43 @@ def test_a_server_that_ends_every_connection_is_asked_ever_more_rarely() -> None
     assert max(waits) == 22.5  # the middle between half and the whole of 30 s
     assert len(opened) == 22
     assert world.logs.status().failures_total == 21
+
+
+def test_a_silent_log_whose_connection_is_lost_now_and_then_is_taken_up_soon() -> None:
+    async def play(world: World) -> None:
+        for _ in range(20):
+            await asyncio.sleep(300)
+            world.source.cut()
+        await asyncio.sleep(300)
+
+    world = played(play)
+    opened = [each.at for each in world.source.opened]
+    assert [later - before for before, later in pairwise(opened[1:])] == [300.0] * 19
+
+
+def test_a_source_that_is_out_of_time_has_failed_like_any_other() -> None:
+    async def play(world: World) -> None:
+        world.source.refusals.append(TimeoutError("its own"))
+        world.source.cut()
+        await asyncio.sleep(60)
+
+    status = played(play).logs.status()
+    assert status.failures_total == 2
+
+
+def test_a_log_that_breaks_off_is_read_on_without_loss_however_much_waits() -> None:
+    async def play(world: World) -> None:
+        await print_lines(world, "a", 3, 0.5)
+        world.source.refusals.extend([Transient("down")] * 6)
+        world.source.cut()
+        for number in range(3, 1200):
+            world.source.write("a", f"{'x' * 5000} line {number}")
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(60)
+
+    world = played(play)
+    assert len(world.heard.texts()) == 1200
+    assert world.logs.status().skipped_lines_total == 0
 
 
 def test_who_says_when_to_come_back_is_not_asked_before() -> None:
@@ -392,8 +441,11 @@ class TestRestarts:
             await world.changed(60)
 
         world = played(play)
-        assert numbers(world.heard.texts()) == [0, 1, 2, 4, 5, 6, 7]
-        assert world.heard.texts().count(GAP) == 1
+        assert world.heard.texts() == [
+            *(f"line {number}" for number in (0, 1, 2)),
+            GAP,
+            *(f"line {number}" for number in (4, 5, 6, 7)),
+        ]
         assert world.logs.status().gaps_total == 1
 
     def test_the_last_words_of_a_crash_shortly_before_we_came_are_read_once(self) -> None:
@@ -413,6 +465,94 @@ class TestRestarts:
         world = played(play, prepare)
         assert world.heard.texts() == ["last words", "born again"]
         assert world.logs.status().gaps_total == 0
+
+    def test_a_silent_life_that_came_and_went_unheard_is_told_too(self) -> None:
+        async def play(world: World) -> None:
+            for _ in range(2):
+                world.source.exit("a", is_told=False)
+                world.source.start("a", is_told=False)
+            world.source.tell("a")
+            await world.changed(30)
+            world.source.write("a", "line 0")
+            await asyncio.sleep(5)
+
+        assert played(play).heard.texts() == [GAP, "line 0"]
+
+    def test_what_stands_behind_missing_lines_in_the_log_of_before_is_told_behind_the_gap(
+        self,
+    ) -> None:
+        async def play(world: World) -> None:
+            await print_lines(world, "a", 1, 2)
+            world.source.cut()
+            world.source.write("a", "line 1, rotated away")
+            world.source.rotate("a")
+            await print_lines(world, "a", 2, 0.0, first=2)
+            world.source.breaks.append(len("2026-01-05T00:00:00.000000000Z line 2\n"))
+            world.source.exit("a")
+            world.source.start("a")
+            await world.changed(30)
+            world.source.write("a", "line 4")
+            await asyncio.sleep(5)
+
+        world = played(play)
+        assert world.heard.texts() == ["line 0", GAP, "line 2", "line 3", "line 4"]
+        assert world.logs.status().gaps_total == 1
+
+    def test_a_log_of_before_that_breaks_again_and_again_is_given_up_and_told(self) -> None:
+        async def play(world: World) -> None:
+            await print_lines(world, "a", 1, 2)
+            world.source.cut()
+            world.source.write("a", "line 1")
+            world.source.breaks.extend([38] * 5)
+            world.source.exit("a")
+            world.source.start("a")
+            world.source.write("a", "line 2")
+            await world.changed(200)
+
+        assert played(play).heard.texts() == ["line 0", GAP, "line 2"]
+
+    def test_a_container_that_is_said_to_rest_and_to_run_again_is_followed_again(self) -> None:
+        async def play(world: World) -> None:
+            running = world.source.containers["a"].pod.container_statuses[0].state
+            ended = ContainerState(Phase.TERMINATED, "Unknown", exit_code=137)
+            world.source.bend("a", state=ended)
+            await world.changed(2)
+            world.source.cut(is_clean=True)
+            await asyncio.sleep(3600)
+            assert len(world.source.opened) == 1
+            world.source.bend("a", state=running)
+            world.source.write("a", "still here")
+            await world.changed(5)
+
+        assert played(play).heard.texts() == ["still here"]
+
+    def test_a_job_that_succeeds_the_second_time_is_heard_to_its_end(self) -> None:
+        async def play(world: World) -> None:
+            world.source.write("a", "failed")
+            world.source.exit("a", 1)
+            await world.changed(30)
+            world.source.start("a")
+            await world.changed(5)
+            world.source.breaks.append(None)
+            world.source.cut()
+            world.source.write("a", "succeeded")
+            world.source.exit("a", 0)
+            await world.changed(30)
+            assert world.logs.status().streams_open == 0
+
+        assert played(play).heard.texts() == ["failed", "succeeded"]
+
+    def test_those_of_a_crash_long_before_we_came_are_not(self) -> None:
+        def prepare(world: World) -> None:
+            source = world.source
+            source.write("a", "last words", at=EPOCH)
+            source.exit("a")
+            source.start("a")
+
+        async def play(world: World) -> None:
+            assert [each.is_previous for each in world.source.opened] == [False]
+
+        assert played(play, prepare, since=EPOCH + dt.timedelta(hours=1)).heard.texts() == []
 
     def test_a_log_of_before_that_nobody_can_read_is_given_up_and_told(self) -> None:
         async def play(world: World) -> None:
@@ -450,12 +590,16 @@ class TestRotation:
             await asyncio.sleep(30)
             world.source.cut()
             await print_lines(world, "a", 3, 0.0, first=9)
+            world.source.rotate("a")
+            await print_lines(world, "a", 3, 0.0, first=12)
             await asyncio.sleep(30)
 
         world = played(play)
-        expected = [f"line {number}" for number in (0, 1, 2, 6, 7, 8, 9, 10, 11)]
-        assert world.heard.texts() == [*expected[:3], GAP, *expected[3:]]
-        assert world.logs.status().gaps_total == 1
+        first, second, third = (
+            [f"line {number}" for number in range(start, start + 3)] for start in (0, 6, 12)
+        )
+        assert world.heard.texts() == [*first, GAP, *second, GAP, *third]
+        assert world.logs.status().gaps_total == 2
 
     def test_what_was_rotated_away_after_it_was_read_is_no_gap(self) -> None:
         async def play(world: World) -> None:
@@ -515,6 +659,18 @@ class TestPodsThatGo:
 
         assert played(play).heard.texts() == ["still there"]
 
+    def test_a_line_that_is_cut_off_for_good_is_kept_as_far_as_it_came(self) -> None:
+        async def play(world: World) -> None:
+            world.source.breaks.append(-50)
+            world.source.cut()
+            world.source.write("a", "a line of which only the beginning will come")
+            await asyncio.sleep(10)
+            world.source.containers.pop("a")
+            await world.changed(70)
+            assert world.logs.status().streams_open == 0
+
+        assert played(play).heard.texts() == ["a line of which onl"]
+
     def test_a_pod_of_the_same_name_is_another(self) -> None:
         async def play(world: World) -> None:
             world.source.write("a", "of the first")
@@ -571,6 +727,21 @@ class TestBudget:
         assert world.heard.texts("b") == ["trouble"]
         assert world.logs.status().gaps_total == 0
 
+    def test_a_line_that_had_begun_when_its_log_was_let_go_of_comes_once_and_whole(self) -> None:
+        async def play(world: World) -> None:
+            world.source.breaks.append(-50)
+            world.source.cut()
+            world.source.write("a", "a line of which the beginning came first")
+            await asyncio.sleep(10)
+            world.source.add("b", workload="other")
+            world.source.bend("b", is_ready=False)
+            await world.changed(5)
+            world.source.remove("b")
+            await world.changed(5)
+
+        expected = ["a line of which the beginning came first"]
+        assert played(play, streams_max=1).heard.texts() == expected
+
     def test_who_is_wanted_again_before_he_was_let_go_of_begins_behind_himself(self) -> None:
         async def play(world: World) -> None:
             gate = asyncio.Event()
@@ -615,6 +786,17 @@ class TestBudget:
             assert [each.name for each in world.source.opened].count("a") <= 3
 
         assert played(play, streams_max=1).heard.texts() == ["result", "next"]
+
+    def test_a_pod_that_has_failed_for_good_makes_room_too(self) -> None:
+        async def play(world: World) -> None:
+            world.source.write("a", "no result")
+            world.source.exit("a", 1)
+            life = world.source.containers["a"]
+            life.pod = replace(life.pod, phase="Failed")
+            await world.changed(30)
+            assert world.logs.status().streams_open == 0
+
+        assert played(play).heard.texts() == ["no result"]
 
     def test_what_ended_long_before_we_came_is_not_read(self) -> None:
         def prepare(world: World) -> None:
@@ -719,6 +901,20 @@ def test_a_sink_that_is_slow_is_waited_for() -> None:
         await asyncio.sleep(5)
 
     assert numbers(played(play).heard.texts()) == list(range(1000))
+
+
+def test_what_is_held_at_the_end_is_handed_on_and_another_run_goes_on_from_there() -> None:
+    async def main() -> World:
+        world = World()
+        world.source.add("a")
+        for first in (0, 5):
+            async with world.running():
+                await print_lines(world, "a", 5, 0.0, first=first)
+                await asyncio.sleep(0.5)
+            assert numbers(world.heard.texts()) == list(range(first + 5))
+        return world
+
+    assert virtual_time.run(main()).logs.status().gaps_total == 0
 
 
 def test_a_sink_that_fails_is_nobodys_to_survive() -> None:
