@@ -188,13 +188,9 @@ def decode_watch_block(kind: Kind, block: Block) -> Iterator[WatchEvent | None]:
         Gone, Forbidden, Transient: the server ended the watch with an ERROR event; what came before is out.
     """
     codec = _CODECS[kind]
-    with _collector_at_rest():
-        try:
-            lines = codec.line.decode_lines(block)
-            events = [_event(codec, line) for line in lines]
-        except (*_UNREADABLE, Malformed):
-            events = None
-    if events is None:
+    try:
+        events = [_event(codec, line) for line in codec.line.decode_lines(block)]
+    except (*_UNREADABLE, Malformed):
         for line in lines_of(block):
             yield _event_or_none(kind, line)
     else:
@@ -203,10 +199,12 @@ def decode_watch_block(kind: Kind, block: Block) -> Iterator[WatchEvent | None]:
 
 def _event(codec: _Codec[S], line: struct.Watched[S]) -> WatchEvent:
     row_type = _ROW_TYPES.get(line.type)
-    if row_type is None:
-        raise Malformed("no event of a known type")
-    item = codec.model(line.object)
-    return _WatchEvent(row_type, item.meta.resource_version, item)
+    if row_type is not None:
+        item = codec.model(line.object)
+        return _WatchEvent(row_type, item.meta.resource_version, item)
+    if line.type == "BOOKMARK":
+        return WatchEvent(None, line.object.metadata.resource_version)
+    raise Malformed("no event of a known type")
 
 
 def lines_of(block: Block) -> list[bytes]:
