@@ -107,7 +107,7 @@ class LogStream:
     def update(self, target: LogTarget) -> None:
         """Take note of what the API tells of the container."""
         before, self.target = self.target, target
-        if target.restarts > self.place.restarts:
+        if target.restarts > max(before.restarts, self.place.restarts):
             self._looks_back = True
             self._call()
         elif target.is_running is not before.is_running:

@@ -301,6 +301,20 @@ class TestRestarts:
 
         assert played(play, prepare, since=EPOCH + dt.timedelta(hours=1)).heard.texts() == []
 
+    def test_news_of_other_pods_do_not_hurry_the_way_back(self) -> None:
+        async def play(world: World) -> None:
+            world.source.write("a", "line 0")
+            world.source.exit("a")
+            await world.changed(10)
+            world.source.refusals.extend([Transient("down")] * 4)
+            world.source.start("a")
+            opened = len(world.source.opened)
+            for _ in range(40):
+                await world.changed(1)
+            assert len(world.source.opened) - opened <= 5
+
+        assert played(play).logs.status().gaps_total == 0
+
     def test_a_log_of_before_that_nobody_can_read_is_given_up_and_told(self) -> None:
         async def play(world: World) -> None:
             await print_lines(world, "a", 2, 0.5)
