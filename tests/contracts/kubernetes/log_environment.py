@@ -176,7 +176,9 @@ def _run_node(check: Check, request: pytest.FixtureRequest) -> None:
         finally:
             await admin.aclose()
             await reader.aclose()
-            await asyncio.sleep(0.5)  # connections that were left in the middle take their TLS leave
+            await asyncio.sleep(
+                0.5
+            )  # connections that were left in the middle take their TLS leave
 
     asyncio.run(main())
 

@@ -4,14 +4,17 @@ import asyncio
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from opsagent.clients.kube_log import KubeLogs
 from opsagent.clients.kube_read import KubeReader
+from opsagent.controllers.remember_logs import LogRetention, RememberLogs
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.kube import KubeObject, Pod, entity_of
+from opsagent.model.log import LogEntry, LogOrigin, LogSeverity
 from opsagent.model.signal import RowType
 from opsagent.sim import (
     ADMIN,
@@ -26,8 +29,10 @@ from opsagent.sim import (
     shop,
     template_patch,
 )
+from opsagent.sources.log_road import Sink
 from opsagent.sources.pod_logs import LogPlan, PodLogs
 from opsagent.sources.reflector import Reflector, Target
+from opsagent.store.raw import RawStore
 from tests.edge.sim.hand import PODS, WEB
 from tests.fakes import virtual_time
 from tests.fakes.chance import MiddleChance
@@ -59,14 +64,18 @@ class Box:
         self.ours = SimTransport(self.cluster, self.cluster.access.token(OPSAGENT), self.clock)
         self.pods: dict[Entity, Pod] = {}
         self.heard = Heard()
+        self.sink: Sink = self.heard.take
         self.logs = PodLogs(
             KubeLogs(self.ours),
             self.pods.values,
-            self.heard.take,
+            self._take,
             plan=LogPlan(**({"since": EPOCH} | plan)),
             clock=self.clock,
             chance=MiddleChance(),
         )
+
+    async def _take(self, origin: LogOrigin, entries: Sequence[LogEntry]) -> None:
+        await self.sink(origin, entries)
 
     async def _see(self, _: dt.datetime, row: RowType, __: Kind, item: KubeObject | None) -> None:
         if isinstance(item, Pod):
@@ -209,6 +218,29 @@ def test_when_streams_are_few_the_pods_in_trouble_have_them() -> None:
         assert "panic: last words" in box.heard.texts(stream.target.origin.pod.name)
 
     played(play, streams_max=1)
+
+
+def test_last_words_are_found_on_the_disk(tmp_path: Path) -> None:
+    async def main() -> None:
+        box = Box()
+        store = await RawStore.open(tmp_path, EPOCH)
+        remember = RememberLogs(store, box.clock, MiddleChance(), LogRetention(7, 10**9))
+        box.sink = remember.take
+        async with box.living(), asyncio.TaskGroup() as group:
+            keeping = group.create_task(remember.run())
+            await box.roll_out("shop/dies:1")
+            await asyncio.sleep(120)
+            (found, *_) = await store.search("last words")
+            assert found.text == "panic: last words"
+            assert found.severity is LogSeverity.FATAL
+            assert found.origin.container == "web"
+            counts = await store.counts()
+            assert counts["rows"] == box.logs.status().entries_total > 5
+            keeping.cancel()
+        assert remember.status().lost_total == 0
+        await store.aclose()
+
+    virtual_time.run(main())
 
 
 def test_quiet_days_take_a_connection_for_each_log_and_no_more() -> None:
