@@ -171,12 +171,12 @@ def test_a_sync_that_fails_is_told_and_tried_again_with_the_next_entries() -> No
         await hand_in(remember, 1)
         await asyncio.sleep(1)
         disk.is_full = True
-        await asyncio.sleep(60)
+        await asyncio.sleep(SYNC_SECONDS + 30)
         assert remember.status().failures_total == 1
         assert remember.status().lost_total == 0
         disk.is_full = False
         await hand_in(remember, 1)
-        await asyncio.sleep(60)
+        await asyncio.sleep(SYNC_SECONDS + 30)
 
     disk, remember = remembering(scene)
     assert len(disk.synced_at) == 1
