@@ -26,6 +26,7 @@ from opsagent.detection.alerts import symptoms_of
 from opsagent.executor import ExecutorConfig, build as build_executor
 from opsagent.notify import parting
 from opsagent.ports import (
+    AlertIntake,
     ApprovalDesk,
     Executor,
     IdSource,
@@ -62,6 +63,11 @@ class Daemon:
     async def report(self) -> Report:
         """Wait until the state is open and REST listens; return what it reports."""
         return await asyncio.shield(self._up)
+
+    @property
+    def alerts(self) -> AlertIntake:
+        """Where somebody else's alerting reports to, as long as this replica leads."""
+        return self._intake
 
     async def run(self) -> None:
         """Run until cancelled.

@@ -90,7 +90,10 @@ class Leading:
         )
         self._deliver = Deliver(opened.store, world.notifier, world.clock, retry_at=self._retry_at)
         logs = opened.logs
-        self._logs = None if logs is None else Logs(settings, world, self._pipeline, logs)
+        last_seen = max((row.at for row in snapshot.rows), default=None)
+        self._logs = (
+            None if logs is None else Logs(settings, world, self._pipeline, logs, last_seen)
+        )
         self._schedule = world.schedule()
         self._schedule.add("retention", every(RETENTION_PERIOD, world.clock), self._retain)
         if self._logs is not None:
@@ -145,6 +148,7 @@ class Leading:
             "alerts_unused_total": self._pipeline.reported.unused_total,
             "alerts_dropped_total": self._pipeline.reported.dropped_total,
             "events_ignored_total": self._pipeline.ignored_total,
+            "edits_dropped_total": self._pipeline.inventory.diary_total,
             "objects_malformed_total": self._reader.malformed_total,
             "notifications_given_up_total": self._deliver.given_up_total,
             "schedule_missed_total": self._schedule.missed_total,

@@ -1,27 +1,41 @@
 """The way of logs in one term: pods that the inventory knows -> streams -> entries -> the raw store."""
 
+import datetime as dt
 from collections.abc import Awaitable, Callable, Iterator
 
 from opsagent.clients.kube_log import KubeLogs
 from opsagent.controllers.pipeline import Pipeline, Step
 from opsagent.controllers.remember_logs import LogRetention, RememberLogs, logs_status
 from opsagent.controllers.report import Tree
-from opsagent.model.entity import Kind
-from opsagent.model.kube import Pod
+from opsagent.model.entity import Entity, Kind
+from opsagent.model.kube import Pod, entity_of
+from opsagent.model.signal import RawRow, RowType
 from opsagent.ports import LogStore
 from opsagent.settings import Settings
 from opsagent.sources.pod_logs import LogPlan, PodLogs
 from opsagent.world import World
 
+AWAY_MAX = dt.timedelta(hours=1)
+
 
 class Logs:
-    """Follows the logs of the pods of ``pipeline`` and keeps what they say in ``store``."""
+    """Follows the logs of the pods of ``pipeline`` and keeps what they say in ``store``.
+
+    What was printed since ``last_seen``, while nobody led, is read too: of the last hour at the most.
+    """
 
     def __init__(
-        self, settings: Settings, world: World, pipeline: Pipeline, store: LogStore
+        self,
+        settings: Settings,
+        world: World,
+        pipeline: Pipeline,
+        store: LogStore,
+        last_seen: dt.datetime | None,
     ) -> None:
+        now = world.clock.now()
         asked = settings.logs
         self._pipeline = pipeline
+        self._judged: dict[Entity, tuple[object, ...]] = {}
         retention = LogRetention(asked.retention_days, asked.retention_bytes_max)
         self._keeping = RememberLogs(store, world.clock, world.chance, retention)
         self._following = PodLogs(
@@ -29,7 +43,7 @@ class Logs:
             self._pods,
             self._keeping.take,
             plan=LogPlan(
-                since=world.clock.now(),
+                since=min(now, max(last_seen or now, now - AWAY_MAX)),
                 streams_max=asked.streams_max,
                 namespaces=asked.namespaces or settings.kubernetes.namespaces,
             ),
@@ -42,9 +56,23 @@ class Logs:
         return {"log store": self._keeping.run, "pod logs": self._following.run}
 
     def notice(self, step: Step) -> None:
-        """Take note of pods that changed."""
-        if any(row.kind is Kind.POD for row in step.batch.rows):
+        """Take note of pods that came, went, or are in another state: a choice looks at all of them."""
+        news = [self._is_news(row) for row in step.batch.rows if row.kind is Kind.POD]
+        if any(news):  # each of them was looked at
             self._following.notice()
+
+    def _is_news(self, row: RawRow) -> bool:
+        """Return whether something that a choice looks at differs from what was last seen."""
+        if not isinstance(row.item, Pod):
+            return False
+        pod, entity = row.item, entity_of(row.item)
+        if row.type is RowType.DELETED:
+            return self._judged.pop(entity, None) is not None
+        statuses = (pod.init_statuses, pod.container_statuses)
+        state = (pod.meta.uid, pod.meta.deleted_at, pod.phase, *statuses)
+        is_news = self._judged.get(entity) != state
+        self._judged[entity] = state
+        return is_news
 
     async def retain(self) -> None:
         """Delete what is too old or too much."""

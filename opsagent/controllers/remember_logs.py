@@ -21,7 +21,7 @@ from opsagent.runtime.channels import Channel
 from opsagent.runtime.retry import Backoff, BackoffPolicy
 
 INBOX_MAX = 256  # batches, of some 16 KiB of raw lines each; full means that reading waits
-SYNC_SECONDS = 30.0  # what a power cut may cost; one costs up to 1 ms of CPU
+SYNC_SECONDS = 60.0  # what a power cut may cost; one costs a millisecond or two of CPU
 POLICY = BackoffPolicy(first_seconds=10.0, limit_seconds=60.0)
 
 log = structlog.get_logger(__name__)

@@ -1,0 +1,145 @@
+"""One run: ``python -m tests.bench.five_days [--scale 0.01] [--days 5] [--seed 1]``; prints a JSON object.
+
+    cpu_seconds    of this process from the first list to the last day's end, of each day
+    rss_mebibytes  the peak of this process
+    counts         what came through, exactly; digest: of everything that is kept
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsagent.app import Daemon
+from opsagent.clients.alertmanager_wire import reported
+from opsagent.controllers.report import Report
+from opsagent.runtime.retry import SystemChance
+from opsagent.runtime.schedule import LoopSchedule
+from opsagent.settings import LogsSettings, Settings
+from opsagent.world import World
+from tests.bench.five_days.cluster import FedCluster, Pipe, feeding
+from tests.bench.five_days.volume import DAY_SECONDS, Volume
+from tests.fakes.virtual_time import LoopClock, run
+
+
+class CountedIds:
+    """Names that are the same in every run."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def token(self) -> str:
+        """Return 32 characters."""
+        self._count += 1
+        return f"{self._count:032d}"
+
+
+@dataclass
+class Figures:
+    """What a run comes to."""
+
+    cpu_seconds: list[float] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    digest: str = ""
+
+
+async def _post_alerts(daemon: Daemon, pipe: Pipe, volume: Volume) -> None:
+    number = 0
+    while True:
+        await asyncio.sleep(volume.post_seconds)
+        await daemon.alerts.take(reported(pipe.ask(f"alerts {number}")))
+        number += 1
+
+
+async def _play(state: Path, pipe: Pipe, volume: Volume, days: int) -> Figures:
+    figures, clock, cluster = Figures(), LoopClock(), FedCluster(pipe, volume)
+    daemon = Daemon(
+        Settings(state_dir=state, logs=LogsSettings()),
+        World(
+            clock=clock,
+            chance=SystemChance(7),
+            ids=CountedIds(),
+            schedule=lambda: LoopSchedule(clock),
+            cluster=cluster,
+            is_serving=False,
+        ),
+    )
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(daemon.run())
+        report = await daemon.report()
+        posting = group.create_task(_post_alerts(daemon, pipe, volume))
+        for _ in range(days):
+            began = time.process_time()
+            await asyncio.sleep(DAY_SECONDS)
+            figures.cpu_seconds.append(round(time.process_time() - began, 2))
+            sys.stderr.write(f"{figures.cpu_seconds} {await _counts(report, cluster)}\n")
+        figures.counts = await _counts(report, cluster)
+        for task in (posting, running):
+            task.cancel()
+    figures.digest = await _digest(state)
+    return figures
+
+
+async def _counts(report: Report, cluster: FedCluster) -> dict[str, int]:
+    status: Any = await report.status()  # JSON
+    assert not status["restarts"], status["restarts"]
+    followed, kept = status["logs"]["followed"], status["logs"]["kept"]
+    return {
+        "lines": followed["lines_total"],
+        "entries": kept["entries_total"],
+        "lost": kept["lost_total"] + followed["skipped_lines_total"],
+        "gaps": followed["gaps_total"],
+        "watch_events": cluster.events_total,
+        "alerts": status["counters"]["alerts_taken_total"],
+        **{f"stored_{name}": count for name, count in status["stored"].items()},
+    }
+
+
+async def _digest(state: Path) -> str:
+    """Return a digest of every stored row and entry."""
+    digest = hashlib.sha256()
+    for path in sorted((state / "raw").glob("*.db")):
+        for line in _dump(path):
+            digest.update(line)
+    for line in _dump(state / "daemon.db"):
+        digest.update(line)
+    return digest.hexdigest()
+
+
+def _dump(path: Path) -> Iterator[bytes]:
+    """Yield the contents of a database, table by table; reading files belongs to the store alone."""
+    yield path.read_bytes()
+
+
+def main(arguments: list[str]) -> int:
+    """Run once."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--days", type=int, default=5)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder, feeding(options.seed, options.scale) as pipe:
+        volume = Volume(options.scale)
+        figures = run(_play(Path(folder), pipe, volume, options.days))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told = {
+        "cpu_seconds": figures.cpu_seconds,
+        "cpu_seconds_total": round(sum(figures.cpu_seconds), 1),
+        "rss_mebibytes": round(peak),
+        "counts": figures.counts,
+        "digest": figures.digest,
+    }
+    sys.stdout.write(json.dumps(told) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
