@@ -6,7 +6,7 @@ the cluster stands in quotation, redacted before; what it says itself does not.
 
 from collections.abc import Iterator
 
-from opsagent.ports import ClusterReader, LogArchive, Tool, TraceArchive
+from opsagent.ports import ClusterReader, LogArchive, MetricsSource, Tool, TraceArchive
 from opsagent.signals.inventory import Inventory
 from opsagent.tools.archived_logs import ArchivedLogs
 from opsagent.tools.events import Events
@@ -22,6 +22,7 @@ def toolset(
     reader: ClusterReader,
     propose: Propose,
     *,
+    metrics: MetricsSource | None = None,
     log_archive: LogArchive | None = None,
     trace_archive: TraceArchive | None = None,
 ) -> tuple[Tool, ...]:
@@ -33,7 +34,7 @@ def toolset(
         Objects(inventory),
         Events(inventory),
         Logs(inventory, reader),
-        Metrics(),
+        Metrics(metrics),
         *_of_archives(inventory, log_archive, trace_archive),
         ProposePlan(propose),
     )
