@@ -1,8 +1,8 @@
 """One run: ``python -m tests.bench.five_days [--scale 0.01] [--days 5] [--seed 1]``; prints a JSON object.
 
-    cpu_seconds    of this process from the first list to the last day's end, of each day
-    rss_mebibytes  the peak of this process
-    counts         what came through, exactly; digest: of everything that is kept
+cpu_seconds    of this process from the first list to the last day's end, of each day
+rss_mebibytes  the peak of this process
+counts         what came through, exactly; digest: of everything that is kept
 """
 
 import argparse
