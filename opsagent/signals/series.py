@@ -70,7 +70,7 @@ class SeriesWindow:
     """The series of one selection. Every array has one entry a place, shape (n,)."""
 
     def __init__(self, begin_ms: int, shape: WindowShape | None = None) -> None:
-        """Begin with the bin that ``begin_ms`` (Unix ms) lies in; what is older is late."""
+        """Begin with the first bin that is whole after ``begin_ms`` (Unix ms); what is older is late."""
         self.shape = shape = shape or WindowShape()
         assert shape.bin_ms % shape.slot_ms == 0
         assert shape.series_max > 0
@@ -85,7 +85,7 @@ class SeriesWindow:
         self._shift: Stamps = np.full(shape.series_max, _NO_SHIFT)
         self._last_ms: Stamps = np.zeros(shape.series_max, np.int64)
         self._last: Values = np.full(shape.series_max, np.nan)
-        self._closed_ms = begin_ms - begin_ms % shape.bin_ms
+        self._closed_ms = -(-begin_ms // shape.bin_ms) * shape.bin_ms
         self._newest_ms = 0  # of what came
         self._filled_ms = 0  # of what is in the ring
 

@@ -170,7 +170,13 @@ def test_a_late_sample_counts_until_its_bin_is_closed() -> None:
     assert told(bins) == {(0, A): (2, 4, 1, 3, 3)}
     assert mine.take(block(a=[(6 * MINUTE, 4.0)]), BEGIN + BIN + 2 * MINUTE) == ()
     assert mine.counters.late_total == 1
-    assert SeriesWindow(BEGIN + BIN + 5).take(block(a=[(BIN - 1, 1.0)]), BEGIN + BIN) == ()
+
+
+def test_what_begins_within_a_bin_begins_with_the_next_one() -> None:
+    mine = SeriesWindow(BEGIN + 1)
+    mine.take(block(a=[(BIN - 1, 1.0), (BIN + MINUTE, 2.0)]), BEGIN + 2 * BIN)
+    assert told(mine.take(tick(3 * BIN), BEGIN + 3 * BIN)) == {(BIN, A): (1, 2, 2, 2, 2)}
+    assert mine.counters.late_total == 1
 
 
 def test_a_stamp_from_the_future_is_left_out_and_closes_nothing() -> None:
