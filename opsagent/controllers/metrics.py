@@ -11,6 +11,7 @@ from opsagent.model.metrics import MetricArguments, MetricTemplate
 from opsagent.ports import MetricsSource, Terminal, Transient
 
 SECONDS_MAX = 3.0  # of a person who waits for an answer
+ADVICE = "check the metrics section ('opsagent doctor' asks it); until it answers, no change is verified by numbers"
 
 
 async def metrics_status(source: MetricsSource | None, now: dt.datetime) -> JsonValue:
@@ -22,9 +23,9 @@ async def metrics_status(source: MetricsSource | None, now: dt.datetime) -> Json
             answer = await source.query(MetricTemplate.TARGETS_UP_RATIO, MetricArguments(), now)
             health = await source.health()
     except TimeoutError:
-        return {"is_healthy": False, "last_error": f"no answer within {SECONDS_MAX:.0f} s"}
+        return _failed(f"no answer within {SECONDS_MAX:.0f} s")
     except (Transient, Terminal) as error:
-        return {"is_healthy": False, "last_error": str(error)}
+        return _failed(str(error))
     up = {series.labels.get("job", ""): series.points[-1].value for series in answer.series}
     return {
         "is_healthy": True,
@@ -36,3 +37,7 @@ async def metrics_status(source: MetricsSource | None, now: dt.datetime) -> Json
         "alerts_firing": health.alerts_firing,
         "rules_failing": list(health.rules_failing),
     }
+
+
+def _failed(reason: str) -> JsonValue:
+    return {"is_healthy": False, "last_error": reason, "advice": ADVICE}

@@ -17,6 +17,7 @@ from opsagent.sim.server import write_kubeconfig
 from opsagent.sources.recording import Recording
 from opsagent.terminal import Exit
 from tests.edge.cli.child import Child, Ended, opsagent, running
+from tests.fakes.http_server import Reply, Request, serve
 from tests.fakes.served_shop import Served, served_shop
 from tests.fakes.small_disk import fill, small_disk
 
@@ -76,6 +77,40 @@ async def test_who_looks_only_is_told_that_the_server_is_away(
     assert ended.code == code, ended
     assert served.url in ended.out + ended.err
     assert "Cannot connect" in ended.out + ended.err
+
+
+async def _page(_request: Request) -> Reply:
+    return Reply(200, (b"<html>welcome to the proxy</html>",))
+
+
+@pytest.mark.parametrize(
+    ("is_there", "words"),
+    [(False, "metrics: ConnectionError"), (True, "in no known form: check metrics.url")],
+)
+async def test_a_prometheus_that_is_away_or_is_none_is_said_to_be_and_the_daemon_goes_on(
+    is_there: bool, words: str, tmp_path: Path
+) -> None:
+    async with serve(_page) as page, served_shop(tmp_path) as served:
+        url = page.url if is_there else "http://127.0.0.1:9"
+        config = served.write_config(metrics={"url": url})
+        async with running(tmp_path, "run", "--config", config) as child:
+            await child.until_ready(served.state)
+            shown = await opsagent(tmp_path, "status", "--state", served.state)
+            looked = await opsagent(tmp_path, "doctor", "--config", config)
+            await served.patch(fault_patch(Fault.MISSING_IMAGE))
+            await child.until_status(
+                served.state, lambda status: status["incidents_open"] == 1, "found"
+            )
+            ended = await child.stop()
+    assert shown.code == Exit.DONE
+    assert words in shown.out
+    assert "advice: check the metrics section" in shown.out
+    assert looked.code == Exit.FINDINGS
+    assert "fail  metrics" in looked.out
+    assert words in looked.out
+    assert "-> correct the metrics section, or leave it out" in looked.out
+    assert ended.code == Exit.DONE
+    assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("command", ["run", "record"])

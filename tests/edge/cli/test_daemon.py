@@ -117,7 +117,7 @@ async def test_everything_that_can_be_configured_is_said_in_the_status(tmp_path:
     assert status["messages_to"] == "webhook"
     assert status["model"] == "kimi"
     assert status["actions"] == "approve"
-    assert status["metrics"] == {"is_healthy": False, "last_error": "metrics: ConnectionError"}
+    assert status["metrics"]["last_error"] == "metrics: ConnectionError"
     assert status["alertmanager"] == "may report to /v1/alertmanager"
     assert not ended.err.startswith("{")
 

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from opsagent.controllers.metrics import metrics_status
+from opsagent.controllers.metrics import ADVICE, metrics_status
 from opsagent.controllers.pipeline import Pipeline, Step
 from opsagent.controllers.report import Report, Term
 from opsagent.model.canonical import JsonValue
@@ -236,11 +236,12 @@ def test_what_is_said_of_metrics_is_what_they_said():
         "rules_failing": ["Slow"],
     }
     slow = run(told(ScriptedMetrics(up, health, delay_seconds=60)))
-    assert slow == {"is_healthy": False, "last_error": "no answer within 3 s"}
+    assert slow == {"is_healthy": False, "last_error": "no answer within 3 s", "advice": ADVICE}
     for trouble in (Transient("away"), Terminal("not Prometheus")):
         assert run(told(ScriptedMetrics(up, trouble))) == {
             "is_healthy": False,
             "last_error": str(trouble),
+            "advice": ADVICE,
         }
     part = {MetricTemplate.TARGETS_UP_RATIO: answer(1.0, "store-1 is away", job="node")}
     partial = run(told(ScriptedMetrics(part, health)))
