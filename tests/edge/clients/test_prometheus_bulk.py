@@ -119,10 +119,15 @@ def test_the_memory_for_labels_has_a_bound_and_forgetting_changes_nothing() -> N
         asked.append(raw)
         return [("z", raw.decode()), ("a", "1")]
 
-    memory = LabelMemory(of, entries_max=2)
+    memory = LabelMemory(of, bytes_max=2)
     found = [memory.labels(raw) for raw in (b"x", b"y", b"x", b"z", b"x")]
     assert found[0] == found[2] == found[4] == (("a", "1"), ("z", "x"))
     assert asked == [b"x", b"y", b"z", b"x"]
+
+
+def test_labels_without_end_are_refused() -> None:
+    with pytest.raises(Terminal, match="labels of more than 16384 bytes"):
+        read(({"a": "x" * 20_000}, [[1, "1"]]))
 
 
 def test_warnings_make_it_partial_and_nothing_of_it_transient() -> None:
