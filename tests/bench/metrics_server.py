@@ -94,7 +94,8 @@ def main(series: int, points: int) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # else the last piece of a body waits, and both sides grow cold
+        # Else the last piece of a body waits, and both sides grow cold.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self._send(ranged)
