@@ -28,6 +28,7 @@ from opsagent.notify import parting
 from opsagent.ports import (
     AlertIntake,
     ApprovalDesk,
+    BinStore,
     Executor,
     IdSource,
     KubeTransport,
@@ -42,6 +43,7 @@ from opsagent.settings import Settings
 from opsagent.store.daemon import SqliteStore
 from opsagent.store.executor import ExecutorStore
 from opsagent.store.raw import RawStore
+from opsagent.store.series import SeriesStore
 from opsagent.term import Leading, Opened
 from opsagent.world import World
 
@@ -107,7 +109,8 @@ class Daemon:
         self._up.set_result(report)
         key = _kept(self._state / "redaction.key", world.ids)
         logs = await self._open_logs(stack)
-        opened = Opened(store, logs, hands, report, self._intake, key)
+        bins = await self._open_bins(stack)
+        opened = Opened(store, logs, bins, hands, report, self._intake, key)
         await leadership.run(partial(self._lead, opened))
 
     async def _open_logs(self, stack: AsyncExitStack) -> LogStore | None:
@@ -118,6 +121,18 @@ class Daemon:
             store = await RawStore.open(self._state / "raw", self._world.clock.now())
         except Terminal as error:
             log.warning("logs.not_followed", error=str(error))
+            return None
+        stack.push_async_callback(store.aclose)
+        return store
+
+    async def _open_bins(self, stack: AsyncExitStack) -> BinStore | None:
+        """Open the store of numbers; one that cannot be used costs the numbers and nothing else."""
+        if self._world.series is None:
+            return None
+        try:
+            store = await SeriesStore.open(self._state / "series.db")
+        except Terminal as error:
+            log.warning("series.not_followed", error=str(error))
             return None
         stack.push_async_callback(store.aclose)
         return store

@@ -29,7 +29,7 @@ from opsagent.model.plan import (
     PlanState,
     Proposal,
 )
-from opsagent.model.series import Selection, SeriesBlock
+from opsagent.model.series import Bin, Selection, SeriesBlock
 from opsagent.model.signal import Change, LogRecord, RawRow, RowType
 from opsagent.model.trace import Trace, TraceAnswer, TraceSearch
 from opsagent.model.transcript import Entry, Prompt, ToolResult, ToolSpec, Turn
@@ -472,6 +472,33 @@ class Store(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """Return the number of rows per table, for status."""
+        ...
+
+    async def aclose(self) -> None:
+        """Checkpoint, close and release the lock."""
+        ...
+
+
+class BinStore(Protocol):
+    """What numbers came to, bin after bin. One writer.
+
+    Raises: Terminal if the disk is full or the file corrupt, with the path in the message.
+    """
+
+    async def keep(self, selection: Selection, told: Bin) -> None:
+        """Keep one bin; one that is told again takes the place of the first."""
+        ...
+
+    async def bins(self, selection: Selection, start_ms: int, end_ms: int) -> tuple[Bin, ...]:
+        """Return the bins that begin from ``start_ms`` to before ``end_ms`` (Unix ms), oldest first, at most 1,000."""
+        ...
+
+    async def retain(self, oldest: dt.datetime) -> int:
+        """Delete bins that begin before ``oldest``; return how many."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """Return the number of bins and of their bytes, for status."""
         ...
 
     async def aclose(self) -> None:

@@ -76,18 +76,24 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
         model = await stack.enter_async_context(opened)
         server = ModelServerClient(asked.url, key)
         stack.push_async_callback(server.aclose)
-    metrics = None
+    metrics = series = None
     if (section := settings.metrics) is not None:
         # Loaded only where it is used: with the library that it wraps it costs 0.2 CPU s and 20 MiB.
+        from opsagent.clients.download import Place  # noqa: PLC0415
         from opsagent.clients.prometheus import PrometheusSource  # noqa: PLC0415 - only where metrics are configured
+        from opsagent.clients.prometheus_series import PrometheusSeries  # noqa: PLC0415
 
         metrics = PrometheusSource(
             section.url, clock, token_file=section.token_file, ca_file=section.ca_file
         )
         stack.push_async_callback(metrics.aclose)
+        if section.follow:
+            place = Place("metrics", section.url, section.token_file, section.ca_file)
+            series = PrometheusSeries(place, namespaces=settings.kubernetes.namespaces)
+            stack.push_async_callback(series.aclose)
     logs = traces = None
-    if (place := settings.log_archive) is not None:
-        logs = open_log_archive(place.kind, place.address(), place.fields())
+    if (archive := settings.log_archive) is not None:
+        logs = open_log_archive(archive.kind, archive.address(), archive.fields())
         stack.push_async_callback(logs.aclose)
     if (tempo := settings.trace_archive) is not None:
         traces = TempoArchive(tempo.address())
@@ -104,6 +110,7 @@ async def _real_world(settings: Settings, clock: Clock, stack: AsyncExitStack) -
         model=model,
         model_server=server,
         metrics=metrics,
+        series=series,
         log_archive=logs,
         trace_archive=traces,
         alertmanager_token="" if alertmanager is None else _secret(alertmanager.token_file),

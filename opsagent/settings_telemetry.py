@@ -64,6 +64,16 @@ class MetricsSettings(TelemetrySettings):
         le=300,
         description="the longest time between two scrapes of kube-state-metrics",
     )
+    follow: bool = Field(
+        default=True,
+        description="whether named sets of series are followed and summed up each ten minutes",
+    )
+    retention_days: int = Field(
+        default=30,
+        ge=1,
+        le=400,
+        description="how long these sums are kept; 1 MiB a day for 5,000 series",
+    )
 
 
 class LogArchiveSettings(TelemetrySettings):

@@ -25,7 +25,15 @@ from opsagent.model.kube import KubeObject
 from opsagent.model.plan import VerifySpec
 from opsagent.model.signal import RowType
 from opsagent.notify.delivery import after_failure
-from opsagent.ports import ApprovalDesk, Executor, Investigator, LogStore, Snapshot, Unwritable
+from opsagent.ports import (
+    ApprovalDesk,
+    BinStore,
+    Executor,
+    Investigator,
+    LogStore,
+    Snapshot,
+    Unwritable,
+)
 from opsagent.responder.investigator import ModelInvestigator, RulesInvestigator
 from opsagent.responder.library import FolderLibrary, shipped_folder
 from opsagent.responder.rules import propose_revision
@@ -37,12 +45,14 @@ from opsagent.settings import Settings
 from opsagent.sources.reflector import Reflector, Target
 from opsagent.store.daemon import SqliteStore
 from opsagent.term_logs import Logs
+from opsagent.term_series import Series
 from opsagent.tools import toolset
 from opsagent.world import World
 
 KINDS = FOLLOWED_KINDS
 INBOX_MAX = 10_000  # observations; full means that the watches wait
 WATCH_SILENT_SECONDS_MAX = 180.0  # bookmarks come each minute
+BINS_DAYS = 30  # as the configuration has it
 RETENTION_PERIOD = dt.timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
@@ -52,11 +62,12 @@ log = structlog.get_logger(__name__)
 class Opened:
     """What outlives a term: the open state and the faces.
 
-    ``logs`` is None when no log is kept; ``hands`` is None when opsagent may only suggest.
+    ``logs`` is None when no log is kept, ``bins`` when no numbers are; ``hands`` is None when opsagent may only suggest.
     """
 
     store: SqliteStore
     logs: LogStore | None
+    bins: BinStore | None
     hands: tuple[ApprovalDesk, Executor] | None
     report: Report
     intake: Intake
@@ -94,11 +105,17 @@ class Leading:
         self._logs = (
             None if logs is None else Logs(settings, world, self._pipeline, logs, last_seen)
         )
+        self._series = self._follow_series()
         self._schedule = world.schedule()
         self._schedule.add("retention", every(RETENTION_PERIOD, world.clock), self._retain)
         if self._logs is not None:
             self._schedule.add(
                 "log retention", every(RETENTION_PERIOD, world.clock), self._logs.retain
+            )
+
+        if self._series is not None:
+            self._schedule.add(
+                "series retention", every(RETENTION_PERIOD, world.clock), self._series.retain
             )
 
     async def run(self) -> None:
@@ -116,7 +133,8 @@ class Leading:
             self._supervisor.add(name, reflector.run, silent_seconds_max=WATCH_SILENT_SECONDS_MAX)
         eyes = tuple(self._reflectors.values())
         logs = None if self._logs is None else self._logs.status
-        report.term = Term(self._pipeline, eyes, self._supervisor, self._counters, logs)
+        series = None if self._series is None else self._series.status
+        report.term = Term(self._pipeline, eyes, self._supervisor, self._counters, logs, series)
         intake.begin(self._pipeline, self._fold)
         try:
             await self._supervisor.run()
@@ -139,6 +157,8 @@ class Leading:
             parts["model"] = model.run
         if self._logs is not None:
             parts |= self._logs.parts()
+        if self._series is not None:
+            parts |= self._series.parts()
         lanes = {f"respond {number}": self._respond.run for number in range(1, SIDE_BY_SIDE + 1)}
         return parts | lanes | {"deliver": self._deliver.run, "schedule": self._schedule.run}
 
@@ -153,6 +173,13 @@ class Leading:
             "notifications_given_up_total": self._deliver.given_up_total,
             "schedule_missed_total": self._schedule.missed_total,
         }
+
+    def _follow_series(self) -> Series | None:
+        source, store = self._world.series, self._opened.bins
+        if source is None or store is None:
+            return None
+        days = self._settings.metrics.retention_days if self._settings.metrics else BINS_DAYS
+        return Series(self._world, source, store, dt.timedelta(days=days))
 
     def _beat_of(self, name: str) -> Callable[[], None]:
         return partial(self._supervisor.beat, name)

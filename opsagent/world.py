@@ -15,6 +15,7 @@ from opsagent.ports import (
     ModelServer,
     Notifier,
     Schedule,
+    SeriesSource,
     TraceArchive,
 )
 
@@ -37,6 +38,7 @@ class World:
     model: Model | None = None
     model_server: ModelServer | None = None
     metrics: MetricsSource | None = None
+    series: SeriesSource | None = None
     log_archive: LogArchive | None = None
     trace_archive: TraceArchive | None = None
     alertmanager_token: str = field(default="", repr=False)  # empty: no Alertmanager may report

@@ -70,6 +70,7 @@ class Term:
     supervisor: Supervisor
     counters: Callable[[], Tree]
     logs: Callable[[], Tree] | None = None  # None while none is followed
+    series: Callable[[], Tree] | None = None
 
 
 class Report:
@@ -151,6 +152,7 @@ class Report:
                     if task.restarts
                 },
                 "logs": "not followed" if term.logs is None else dict(term.logs()),
+                "series": "not followed" if term.series is None else dict(term.series()),
                 "counters": dict(term.counters()),
             }
         return tree

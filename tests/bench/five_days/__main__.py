@@ -25,7 +25,7 @@ from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import LogsSettings, Settings
 from opsagent.world import World
-from tests.bench.five_days.cluster import FedCluster, Pipe, feeding
+from tests.bench.five_days.cluster import FedCluster, FedSeries, Pipe, feeding
 from tests.bench.five_days.volume import DAY_SECONDS, Volume
 from tests.fakes.virtual_time import LoopClock, run
 
@@ -69,6 +69,7 @@ async def _play(state: Path, pipe: Pipe, volume: Volume, days: int) -> Figures:
             ids=CountedIds(),
             schedule=lambda: LoopSchedule(clock),
             cluster=cluster,
+            series=FedSeries(pipe),
             is_serving=False,
         ),
     )
@@ -92,11 +93,14 @@ async def _counts(report: Report, cluster: FedCluster) -> dict[str, int]:
     status: Any = await report.status()  # JSON
     assert not status["restarts"], status["restarts"]
     followed, kept = status["logs"]["followed"], status["logs"]["kept"]
+    windows = status["series"]["kept"]["windows"]
     return {
         "lines": followed["lines_total"],
         "entries": kept["entries_total"],
         "lost": kept["lost_total"] + followed["skipped_lines_total"],
         "gaps": followed["gaps_total"],
+        "samples": sum(each["samples_total"] - each["repeats_total"] for each in windows.values()),
+        "bins": status["series"]["kept"]["bins_total"],
         "watch_events": cluster.events_total,
         "alerts": status["counters"]["alerts_taken_total"],
         **{f"stored_{name}": count for name, count in status["stored"].items()},
