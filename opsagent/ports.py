@@ -482,7 +482,8 @@ class Store(Protocol):
 class BinStore(Protocol):
     """What numbers came to, bin after bin. One writer.
 
-    Raises: Terminal if the disk is full or the file corrupt, with the path in the message.
+    Raises (all methods but ``aclose``): Terminal if the disk is full or the file corrupt, with the path in the message;
+    Transient while somebody else holds it.
     """
 
     async def keep(self, selection: Selection, told: Bin) -> None:
@@ -491,6 +492,10 @@ class BinStore(Protocol):
 
     async def bins(self, selection: Selection, start_ms: int, end_ms: int) -> tuple[Bin, ...]:
         """Return the bins that begin from ``start_ms`` to before ``end_ms`` (Unix ms), oldest first, at most 1,000."""
+        ...
+
+    async def ends(self) -> Mapping[Selection, int]:
+        """Return where the newest bin of each selection that has one ends, Unix ms."""
         ...
 
     async def retain(self, oldest: dt.datetime) -> int:
