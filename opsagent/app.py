@@ -108,12 +108,12 @@ class Daemon:
             await self._serve(report, stack)
         self._up.set_result(report)
         key = _kept(self._state / "redaction.key", world.ids)
-        logs = await self._open_logs(stack)
-        bins = await self._open_bins(stack)
+        logs = await self._open_logs(report, stack)
+        bins = await self._open_bins(report, stack)
         opened = Opened(store, logs, bins, hands, report, self._intake, key)
         await leadership.run(partial(self._lead, opened))
 
-    async def _open_logs(self, stack: AsyncExitStack) -> LogStore | None:
+    async def _open_logs(self, report: Report, stack: AsyncExitStack) -> LogStore | None:
         """Open the raw store; one that cannot be used costs the logs and nothing else."""
         if not self._settings.logs.streams_max:
             return None
@@ -121,11 +121,12 @@ class Daemon:
             store = await RawStore.open(self._state / "raw", self._world.clock.now())
         except Terminal as error:
             log.warning("logs.not_followed", error=str(error))
+            report.not_followed["logs"] = str(error)
             return None
         stack.push_async_callback(store.aclose)
         return store
 
-    async def _open_bins(self, stack: AsyncExitStack) -> BinStore | None:
+    async def _open_bins(self, report: Report, stack: AsyncExitStack) -> BinStore | None:
         """Open the store of numbers; one that cannot be used costs the numbers and nothing else."""
         if self._world.series is None:
             return None
@@ -133,6 +134,7 @@ class Daemon:
             store = await SeriesStore.open(self._state / "series.db")
         except Terminal as error:
             log.warning("series.not_followed", error=str(error))
+            report.not_followed["series"] = str(error)
             return None
         stack.push_async_callback(store.aclose)
         return store

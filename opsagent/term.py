@@ -52,7 +52,6 @@ from opsagent.world import World
 KINDS = FOLLOWED_KINDS
 INBOX_MAX = 10_000  # observations; full means that the watches wait
 WATCH_SILENT_SECONDS_MAX = 180.0  # bookmarks come each minute
-BINS_DAYS = 30  # as the configuration has it
 RETENTION_PERIOD = dt.timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
@@ -112,7 +111,6 @@ class Leading:
             self._schedule.add(
                 "log retention", every(RETENTION_PERIOD, world.clock), self._logs.retain
             )
-
         if self._series is not None:
             self._schedule.add(
                 "series retention", every(RETENTION_PERIOD, world.clock), self._series.retain
@@ -175,11 +173,10 @@ class Leading:
         }
 
     def _follow_series(self) -> Series | None:
-        source, store = self._world.series, self._opened.bins
-        if source is None or store is None:
+        source, store, asked = self._world.series, self._opened.bins, self._settings.metrics
+        if source is None or store is None or asked is None:
             return None
-        days = self._settings.metrics.retention_days if self._settings.metrics else BINS_DAYS
-        return Series(self._world, source, store, dt.timedelta(days=days))
+        return Series(self._world, source, store, dt.timedelta(days=asked.retention_days))
 
     def _beat_of(self, name: str) -> Callable[[], None]:
         return partial(self._supervisor.beat, name)
@@ -213,6 +210,7 @@ class Leading:
             self._pipeline.inventory,
             self._reader,
             propose,
+            metrics=world.metrics,
             log_archive=world.log_archive,
             trace_archive=world.trace_archive,
         )

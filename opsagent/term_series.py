@@ -9,28 +9,29 @@ from opsagent.ports import BinStore, SeriesSource
 from opsagent.sources.series import FeedPace, Following, SeriesFeed
 from opsagent.world import World
 
-# Asked for each five minutes: a question costs as much for one sample of a series as for ten.
-PACE = FeedPace(period_seconds=300.0)
+# Asked for each five minutes: a question costs as much for one sample of a series as for ten. An answer goes through
+# its window in the loop: 100,000 samples take it 5 ms.
+PACE = FeedPace(period_seconds=300.0, piece_samples=100_000)
+ADVICE = (
+    "check the metrics section ('opsagent doctor' asks it); what is missing is asked for again, "
+    f"up to {PACE.outage_seconds_max / 3600:.0f} hours back"
+)
 
 
 class Series:
-    """Follows all selections of ``source`` and keeps what they come to in ``store``."""
+    """Follows all selections of ``source`` and keeps what they come to in ``store``, from where it ends."""
 
     def __init__(
         self, world: World, source: SeriesSource, store: BinStore, retention: dt.timedelta
     ) -> None:
+        self._world = world
+        self._source = source
         self._keeping = RememberSeries(store, world.clock, retention)
-        self._feed = SeriesFeed(
-            source,
-            Following(pace=PACE),
-            self._keeping.take,
-            clock=world.clock,
-            chance=world.chance,
-        )
+        self._feed: SeriesFeed | None = None
 
     def parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return the loop by name."""
-        return {"series": self._feed.run}
+        return {"series": self._run}
 
     async def retain(self) -> None:
         """Delete what is too old."""
@@ -38,20 +39,39 @@ class Series:
 
     def status(self) -> Tree:
         """Return how well each selection is known and kept."""
-        counters = self._feed.counters
-        return {
-            "questions_total": counters.questions_total,
-            "samples_total": counters.samples_total,
-            "partial_total": counters.partial_total,
-            "failures_total": counters.failures_total,
-            "skipped_seconds_total": counters.skipped_seconds_total,
-            "selections": {
-                each.selection.value: {
-                    "lag_seconds": round(each.lag_seconds),
-                    "is_sampled": each.is_sampled,
-                    "last_error": each.last_error,
-                }
-                for each in self._feed.status()
-            },
-            "kept": self._keeping.status(),
-        }
+        followed = {} if self._feed is None else _followed(self._feed)
+        return {**followed, "kept": self._keeping.status()}
+
+    async def _run(self) -> None:
+        away_max = dt.timedelta(seconds=PACE.outage_seconds_max)
+        since = await self._keeping.known(away_max)
+        self._feed = SeriesFeed(
+            self._source,
+            Following(since=since, pace=PACE),
+            self._keeping.take,
+            clock=self._world.clock,
+            chance=self._world.chance,
+        )
+        await self._feed.run()
+
+
+def _followed(feed: SeriesFeed) -> Tree:
+    """Return how well each selection is known, and what to do where one is not."""
+    counters, selections = feed.counters, feed.status()
+    is_failing = any(each.last_error for each in selections)
+    return {
+        "questions_total": counters.questions_total,
+        "samples_total": counters.samples_total,
+        "partial_total": counters.partial_total,
+        "failures_total": counters.failures_total,
+        "skipped_seconds_total": counters.skipped_seconds_total,
+        **({"advice": ADVICE} if is_failing else {}),
+        "selections": {
+            each.selection.value: {
+                "lag_seconds": round(each.lag_seconds),
+                "is_sampled": each.is_sampled,
+                "last_error": each.last_error,
+            }
+            for each in selections
+        },
+    }

@@ -97,6 +97,7 @@ class Report:
         self.model: ModelIdentity | None = None
         self.investigations: Investigations | None = None
         self.failure = ""  # why the process is about to end
+        self.not_followed: dict[str, str] = {}  # what cannot be kept, and why
         self.changes = News()
 
     def now(self) -> dt.datetime:
@@ -151,11 +152,17 @@ class Report:
                     for task in term.supervisor.status()
                     if task.restarts
                 },
-                "logs": "not followed" if term.logs is None else dict(term.logs()),
-                "series": "not followed" if term.series is None else dict(term.series()),
+                "logs": self._followed("logs", term.logs),
+                "series": self._followed("series", term.series),
                 "counters": dict(term.counters()),
             }
         return tree
+
+    def _followed(self, what: str, status: Callable[[], Tree] | None) -> JsonValue:
+        if status is not None:
+            return dict(status())
+        reason = self.not_followed.get(what)
+        return "not followed" if reason is None else f"not followed: {reason}"
 
     async def incidents(self, limit: int) -> tuple[Incident, ...]:
         """Return incidents, newest first."""

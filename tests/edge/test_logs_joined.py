@@ -89,7 +89,7 @@ def test_a_raw_store_that_cannot_be_opened_costs_the_logs_alone(
     (tmp_path / "raw").write_text("in the way")
 
     async def look(_: Stage, status: dict[str, Any]) -> None:
-        assert status["logs"] == "not followed"
+        assert status["logs"].startswith(f"not followed: {tmp_path / 'raw'}")
         assert status["incidents_open"] == 1
 
     led(tmp_path, look)

@@ -23,7 +23,7 @@ from opsagent.clients.alertmanager_wire import reported
 from opsagent.controllers.report import Report
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
-from opsagent.settings import LogsSettings, Settings
+from opsagent.settings import LogsSettings, MetricsSettings, Settings
 from opsagent.world import World
 from tests.bench.five_days.cluster import FedCluster, FedSeries, Pipe, feeding
 from tests.bench.five_days.volume import DAY_SECONDS, Volume
@@ -62,7 +62,11 @@ async def _post_alerts(daemon: Daemon, pipe: Pipe, volume: Volume) -> None:
 async def _play(state: Path, pipe: Pipe, volume: Volume, days: int) -> Figures:
     figures, clock, cluster = Figures(), LoopClock(), FedCluster(pipe, volume)
     daemon = Daemon(
-        Settings(state_dir=state, logs=LogsSettings()),
+        Settings(
+            state_dir=state,
+            logs=LogsSettings(),
+            metrics=MetricsSettings(url="http://in.this.process"),
+        ),
         World(
             clock=clock,
             chance=SystemChance(7),
