@@ -34,7 +34,7 @@ class RememberSeries:
         self._last_error = ""
 
     async def known(self, away_max: dt.timedelta) -> Mapping[Selection, dt.datetime]:
-        """Return up to when each selection is kept; samples of the last ``away_max`` can still be had.
+        """Return the last instant of which each selection is kept; samples of the last ``away_max`` can still be had.
 
         An end that is yet to come was kept under a clock that was wrong, and is none.
         """
@@ -47,7 +47,7 @@ class RememberSeries:
         known = {
             selection: at
             for selection, end_ms in ends.items()
-            if (at := EPOCH + end_ms * MILLISECOND) <= now
+            if (at := EPOCH + (end_ms - 1) * MILLISECOND) <= now
         }
         self._begins_ms = {
             selection: ends[selection] for selection, at in known.items() if at >= now - away_max

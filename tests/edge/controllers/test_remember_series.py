@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from structlog.testing import capture_logs
 
-from opsagent.controllers.remember_series import RememberSeries
+from opsagent.controllers.remember_series import MILLISECOND, RememberSeries
 from opsagent.model.series import Bin, Selection, SeriesBlock, block_of
 from opsagent.ports import Terminal, Transient, Unwritable
 from tests.fakes.bin_store import MemoryBins
@@ -159,7 +159,7 @@ async def test_a_restart_goes_on_where_the_bins_end_and_makes_the_same(disk: Dis
     await first.scraped(0, 27)
     assert disk.numbers() == [0, 1]
     second = Life(disk, first.clock)
-    assert await second.remember.known(HOUR) == {UP: EPOCH + dt.timedelta(minutes=20)}
+    assert await second.remember.known(HOUR) == {UP: EPOCH + dt.timedelta(minutes=20) - MILLISECOND}
     await second.scraped(19, 60)
     assert kept(disk) == kept(whole)
 
@@ -189,7 +189,9 @@ async def test_after_an_absence_that_cannot_be_read_back_the_first_bin_is_whole(
     first.clock.minutes = 200
     second = Life(disk, first.clock)
     known = await second.remember.known(HOUR)
-    assert known == {UP: EPOCH + dt.timedelta(minutes=10)}  # what is skipped can be counted
+    assert known == {
+        UP: EPOCH + dt.timedelta(minutes=10) - MILLISECOND
+    }  # what is skipped is counted
     await second.scraped(144, 175)
     assert disk.numbers() == [0, 15, 16]
 
