@@ -9,6 +9,7 @@ from typing import Any
 from opsagent.app import Daemon
 from opsagent.controllers.report import Report
 from opsagent.model.canonical import canonical
+from opsagent.ports import MetricsSource
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
@@ -32,7 +33,7 @@ class MeasuredShop:
         self.cluster = shop(self.clock.now())
         self.prometheus = Prometheus(self.cluster)
         self.series = Troubled(SimSeries(self.prometheus, self.clock))
-        self.metrics = SimMetrics(self.prometheus, self.clock)
+        self.metrics: MetricsSource = SimMetrics(self.prometheus, self.clock)
 
     @asynccontextmanager
     async def daemon(
