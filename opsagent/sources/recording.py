@@ -3,11 +3,13 @@
 A recording is ``recording.yaml`` (what it is), ``kube.jsonl`` (one observed API object per line) and
 ``alerts.jsonl`` (one webhook body of an Alertmanager per line). It may be truncated by a crash and it may be
 hostile: lines are bounded in size, depth and number, a bad line is counted and skipped under its number, and
-nothing in it is ever followed or executed. The other files of the format are not read here and are named by
+nothing in it is ever followed, unpacked or executed. What is no plain file is not opened: a link leads
+elsewhere, a device has no end, and a pipe is waited for. The other files of the format are not read here and are named by
 :meth:`Recording.left_out`. Redaction is the consumer's.
 """
 
 import datetime as dt
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,10 +32,12 @@ HEADER_FILE = "recording.yaml"
 OBJECTS_FILE = "kube.jsonl"
 ALERTS_FILE = "alerts.jsonl"
 LEFT_OUT = ("logs", "metrics.om", "metrics.om.zst", "topology.json", "topology.json.zst")
-HEADER_BYTES_MAX = 1024 * 1024
+HEADER_BYTES_MAX = 64 * 1024  # the deepest of that size is refused after a second
 LINE_BYTES_MAX = 8 * 1024 * 1024
 LINES_MAX = 20_000_000  # two weeks of a busy cluster
 BAD_LINES_KEPT_MAX = 100
+REASON_CHARACTERS_MAX = 300  # some reasons repeat what they complain of
+_PACKED = {".zst": "zstd", ".gz": "gzip", ".xz": "xz", ".bz2": "bzip2"}
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _EMPTY = msgspec.Raw(b"{}")
 
@@ -84,7 +88,16 @@ class ReadReport:
         """Count the present line as bad."""
         self.bad_lines_total += 1
         if len(self.bad_lines) < BAD_LINES_KEPT_MAX:
-            self.bad_lines.append((self.lines_total, reason))
+            self.bad_lines.append((self.lines_total, reason[:REASON_CHARACTERS_MAX]))
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML without aliases: each of them may stand for ten others, and so on, and merging writes all of them out."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it refers to itself by an alias: write it out")
+        return super().compose_node(parent, index)
 
 
 class _Line(msgspec.Struct):
@@ -127,7 +140,7 @@ class Recording:
     @property
     def has_objects(self) -> bool:
         """Whether there is a file of objects."""
-        return (self._folder / OBJECTS_FILE).exists()
+        return _is_plain_file(self._folder / OBJECTS_FILE)
 
     def left_out(self) -> Sequence[str]:
         """Return the files of the format that are there and not read."""
@@ -157,11 +170,10 @@ class Recording:
 
     def _lines(self, name: str, report: ReadReport) -> Iterator[bytes]:
         path = self._folder / name
-        if not path.exists():
-            if path.with_suffix(".jsonl.zst").exists():
-                raise Terminal(f"{path}.zst is compressed: unpack it with `zstd -d` first")
-            return
         try:
+            if not _is_plain_file(path):
+                _refuse_packed(path)
+                return
             with path.open("rb") as file:
                 yield from self._bounded(file, report)
         except OSError as error:
@@ -214,14 +226,46 @@ def _kinds_of(what: _TypeMeta, row_type: RowType) -> tuple[Kind, ...]:
     )
 
 
+def _is_plain_file(path: Path) -> bool:
+    """Return whether there is a file of that name, and not something that only looks like one.
+
+    Raises:
+        Terminal: there is something else.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(mode):
+        raise Terminal(f"{path} cannot be read: it is no plain file")
+    return True
+
+
+def _refuse_packed(path: Path) -> None:
+    """Raise Terminal if the file is there in another form: what is not unpacked must not pass for absent."""
+    for ending, tool in _PACKED.items():
+        packed = path.with_name(path.name + ending)
+        if packed.exists():
+            raise Terminal(f"{packed} is compressed: unpack it with `{tool} -d` first")
+
+
+def _header_text(path: Path) -> bytes:
+    _is_plain_file(path)
+    with path.open("rb") as file:
+        text = file.read(HEADER_BYTES_MAX + 1)
+    if len(text) > HEADER_BYTES_MAX:
+        raise ValueError(f"longer than {HEADER_BYTES_MAX} bytes")
+    return text
+
+
 def _read_header(path: Path) -> Header:
     try:
-        with path.open("rb") as file:
-            content = yaml.safe_load(file.read(HEADER_BYTES_MAX))
+        content = yaml.load(_header_text(path), _Plain)  # noqa: S506 - it is a SafeLoader
         if isinstance(content, dict):  # `query:` without a value is null: as good as absent
             content = {key: value for key, value in content.items() if value is not None}
         return msgspec.convert(content, Header)
     except OSError as error:
         raise Terminal(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, *_UNREADABLE) as error:
-        raise Terminal(f"{path} is no recording's header: {error}") from error
+        reason = str(error)[:REASON_CHARACTERS_MAX]
+        raise Terminal(f"{path} is no recording's header: {reason}") from error
