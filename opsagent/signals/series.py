@@ -29,6 +29,7 @@ from opsagent.model.series import Bin, Flags, Labels, SeriesBlock, Stamps, Value
 from opsagent.signals.places import NO_PLACE, Places
 
 _LINE = 8  # numbers in a cache line
+_SERIES_AT_FIRST = 512  # that the ring has room for; it grows twofold
 _NO_SHIFT = -1
 _Samples: TypeAlias = tuple[Stamps, Stamps, Values]  # places, stamps, values
 
@@ -77,8 +78,7 @@ class SeriesWindow:
         self.counters = WindowCounters()
         kept_ms = shape.window_ms + shape.bin_ms + shape.grace_ms + shape.ahead_ms
         self._slots = kept_ms // shape.slot_ms + 2
-        # An odd number of cache lines, lest all rows of the ring fall into one part of the cache.
-        self._width = (shape.series_max // _LINE + 1 | 1) * _LINE
+        self._width = _width(min(shape.series_max, _SERIES_AT_FIRST))
         self._stamps: Stamps = np.zeros(self._slots * self._width, np.int64)
         self._values: Values = np.zeros(self._slots * self._width)
         self._places = Places(shape.series_max)
@@ -182,6 +182,8 @@ class SeriesWindow:
 
     def _find_places(self, block: SeriesBlock) -> Stamps:
         places = self._places.of(block.labels)
+        if len(self) > self._width:
+            self._grow()
         if (places == NO_PLACE).any():
             self._give_up_silent()
             places = self._places.of(block.labels)
@@ -192,6 +194,15 @@ class SeriesWindow:
         slot = self.shape.slot_ms
         self._shift[places[is_first]] = (slot // 2 - block.stamps[firsts[is_first]]) % slot
         return places
+
+    def _grow(self) -> None:
+        """Make the rows of the ring wide enough for every place, and twice as wide at least."""
+        width = _width(min(self.shape.series_max, max(2 * self._width, len(self))))
+        stamps: Stamps = np.zeros((self._slots, width), np.int64)
+        values: Values = np.zeros((self._slots, width))
+        stamps[:, : self._width] = self._stamps.reshape(self._slots, self._width)
+        values[:, : self._width] = self._values.reshape(self._slots, self._width)
+        self._stamps, self._values, self._width = stamps.reshape(-1), values.reshape(-1), width
 
     def _give_up_silent(self) -> None:
         taken = self._places.taken()
@@ -304,6 +315,11 @@ class SeriesWindow:
             high[told],
             last[told],
         )
+
+
+def _width(series: int) -> int:
+    """Return an odd number of cache lines, lest all rows of the ring fall into one part of the cache."""
+    return (series // _LINE + 1 | 1) * _LINE
 
 
 def _chosen(samples: _Samples, which: Flags) -> _Samples:

@@ -234,6 +234,36 @@ def test_more_series_than_places_are_counted_and_the_others_go_on() -> None:
     assert {labels[0][1] for _, labels in told(bins)} == {"x0", "x1", "x2", "x3"}
 
 
+def wave(count: int, minute: int) -> SeriesBlock:
+    """Return one sample of each of the first ``count`` series."""
+    at = BEGIN + minute * MINUTE
+    return block_of((name(number), [at], [float(number + minute)]) for number in range(count))
+
+
+def test_series_come_by_the_thousand_and_lose_nothing_of_those_before() -> None:
+    mine = window(WindowShape(series_max=3_000))
+    for minute, count in enumerate((1, 500, 700, 2_500, 4_000)):
+        assert mine.take(wave(count, minute), BEGIN + minute * MINUTE) == ()
+    assert mine.counters.dropped_total == 1_000
+    bins = told(mine.take(tick(BIN + 2 * MINUTE), BEGIN + BIN + 2 * MINUTE))
+    assert len(bins) == 3_000
+    for number, minutes in ((0, (0, 1, 2, 3, 4)), (600, (2, 3, 4)), (2_400, (3, 4)), (2_999, (4,))):
+        values = [float(number + minute) for minute in minutes]
+        expected = (len(values), sum(values), values[0], values[-1], values[-1])
+        assert bins[0, name(number)] == expected
+
+
+def test_others_take_the_places_of_the_silent_before_there_was_room_for_all() -> None:
+    mine = window(WindowShape(series_max=1_000, window_ms=BIN))
+    mine.take(wave(400, 0), BEGIN)
+    mine.take(tick(4 * BIN), BEGIN + 4 * BIN)
+    others = block_of(
+        ((("n", f"other {number}"),), [BEGIN + 4 * BIN], [1.0]) for number in range(999)
+    )
+    mine.take(others, BEGIN + 4 * BIN)
+    assert mine.counters.dropped_total == 0
+
+
 def test_the_silent_give_their_place_to_others_and_leave_nothing_behind() -> None:
     mine = window(SMALL)
     mine.take(block(**{f"x{n}": [(0, 100.0)] for n in range(4)}), BEGIN)
