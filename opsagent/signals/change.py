@@ -25,7 +25,9 @@ from opsagent.signals.difference import FieldDifference, differences, is_written
 TEXT_LENGTH_MAX = 200  # of an old or new value: an image reference with its digest fits
 CHANGES_MAX = 40  # of one observation; who writes more at once has written another object
 _NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
-_MEMBER = re.compile(r"\[[^\]]*\]")
+_MEMBER = re.compile(
+    r"\[[^\]]*(?:\]|\Z)"
+)  # one that never ends too, or each bracket would be tried
 
 
 def changes(

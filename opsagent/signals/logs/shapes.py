@@ -24,7 +24,7 @@ WORDS_MAX = 40
 
 _QUOTED = re.compile(r"(?<![\w\\])\"((?:[^\"\\]++|\\.)*+)(?:\"|$)")
 _APOSTROPHES = re.compile(r"(?<!\w)'([^']*)'(?!\w)")
-_BRACKETS = re.compile(r"\[[^\[\]]*[\s,<][^\[\]]*\]")
+_BRACKETS = re.compile(r"\[[^\[\]\s,<]*[\s,<][^\[\]]*\]")
 _BRACES = re.compile(r"\{[^{}]+\}")
 _NESTED_MAX = 3
 _RUN = re.compile(r"<\*>(?:[\s,:;./+-]*<\*>)+")

@@ -32,3 +32,25 @@ def test_a_line_of_one_thing_repeated_costs_a_bounded_time(unit: str) -> None:
     intake.feed(f"2026-01-05T00:00:00Z {line}\n".encode(errors="replace"), NOW)
     intake.close(NOW)
     assert time.process_time() - began < SECONDS_MAX
+
+
+@pytest.mark.parametrize(
+    "opening", ["[", "{", '"', "'", "(", "<", "a=", "-----BEGIN A-----", "://"]
+)
+@pytest.mark.parametrize("filling", [", ", "<", " a", "\\", "a.", "a:", ":b@ "])
+def test_what_opens_and_never_closes_costs_a_time_that_grows_with_its_length(
+    opening: str, filling: str
+) -> None:
+    def seconds(length: int) -> float:
+        least = float("inf")
+        for _ in range(2):
+            intake = LogIntake(scrubber := Scrubber(), Miner(scrubber))
+            line = opening + (filling * length)[:length]
+            began = time.process_time()
+            intake.feed(f"2026-01-05T00:00:00Z {line}\n".encode(), NOW)
+            intake.close(NOW)
+            least = min(least, time.process_time() - began)
+        return least
+
+    short, long = seconds(1_500), seconds(15_000)
+    assert long < 0.02 or long < 30 * short  # ten times the length; the square would be a hundred
