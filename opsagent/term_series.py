@@ -6,16 +6,12 @@ from collections.abc import Awaitable, Callable
 from opsagent.controllers.remember_series import RememberSeries
 from opsagent.controllers.report import Tree
 from opsagent.ports import BinStore, SeriesSource
-from opsagent.sources.series import FeedPace, Following, SeriesFeed
+from opsagent.sources.series import ADVICE, FeedPace, Following, SeriesFeed
 from opsagent.world import World
 
 # Asked for each five minutes: a question costs as much for one sample of a series as for ten. An answer goes through
 # its window in the loop: 100,000 samples take it 5 ms.
 PACE = FeedPace(period_seconds=300.0, piece_samples=100_000)
-ADVICE = (
-    "check the metrics section ('opsagent doctor' asks it); what is missing is asked for again, "
-    f"up to {PACE.outage_seconds_max / 3600:.0f} hours back"
-)
 
 
 class Series:

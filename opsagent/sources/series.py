@@ -30,6 +30,7 @@ from opsagent.runtime.retry import Backoff, BackoffPolicy
 POLICY = BackoffPolicy()
 Sink: TypeAlias = Callable[[Selection, SeriesBlock, dt.datetime], Awaitable[None]]
 EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
+ADVICE = "check the metrics section ('opsagent doctor' asks it); what is missing by then is asked for later"
 _log = structlog.get_logger(__name__)
 
 
@@ -242,7 +243,8 @@ class SeriesFeed:
             self._resize(scope, 0.5)
         reason = f"{type(failure).__name__}: {failure}"
         if reason != scope.error:
-            _log.warning("series.failed", selection=scope.selection.value, reason=reason)
+            name = scope.selection.value
+            _log.warning("series.failed", selection=name, reason=reason, advice=ADVICE)
         scope.error = reason
         return scope.backoff.next_seconds(failure)
 

@@ -1,5 +1,6 @@
 """What a stranger can get wrong: each ends with its exit code and a message that helps, and nothing is lost."""
 
+import asyncio
 import base64
 import json
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from opsagent.model.series import Selection
 from opsagent.sim import OPSAGENT, Fault, fault_patch
 from opsagent.sim.receiver import Receiver, receiving
 from opsagent.sim.server import write_kubeconfig
@@ -84,17 +86,23 @@ async def _page(_request: Request) -> Reply:
 
 
 @pytest.mark.parametrize(
-    ("is_there", "words"),
-    [(False, "metrics: ConnectionError"), (True, "in no known form: check metrics.url")],
+    ("is_there", "words", "numbers"),
+    [
+        (False, "metrics: ConnectionError", "metrics: ConnectionRefusedError"),
+        (True, "in no known form: check metrics.url", "an answer of remote read in no known form"),
+    ],
 )
 async def test_a_prometheus_that_is_away_or_is_none_is_said_to_be_and_the_daemon_goes_on(
-    is_there: bool, words: str, tmp_path: Path
+    is_there: bool, words: str, numbers: str, tmp_path: Path
 ) -> None:
     async with serve(_page) as page, served_shop(tmp_path) as served:
         url = page.url if is_there else "http://127.0.0.1:9"
         config = served.write_config(metrics={"url": url})
         async with running(tmp_path, "run", "--config", config) as child:
             await child.until_ready(served.state)
+            await child.until_status(
+                served.state, lambda status: numbers in str(status["series"]), "numbers"
+            )
             shown = await opsagent(tmp_path, "status", "--state", served.state)
             looked = await opsagent(tmp_path, "doctor", "--config", config)
             await served.patch(fault_patch(Fault.MISSING_IMAGE))
@@ -105,10 +113,37 @@ async def test_a_prometheus_that_is_away_or_is_none_is_said_to_be_and_the_daemon
     assert shown.code == Exit.DONE
     assert words in shown.out
     assert "advice: check the metrics section" in shown.out
+    assert shown.out.count(numbers) >= len(Selection)
+    assert numbers in ended.err
     assert looked.code == Exit.FINDINGS
     assert "fail  metrics" in looked.out
     assert words in looked.out
     assert "-> correct the metrics section, or leave it out" in looked.out
+    assert ended.code == Exit.DONE
+    assert "Traceback" not in ended.err
+
+
+async def test_a_prometheus_that_never_answers_is_said_to_be_silent_and_nobody_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    async def silence(_request: Request) -> Reply:
+        await asyncio.Event().wait()
+        return Reply()
+
+    async with serve(silence) as page, served_shop(tmp_path) as served:
+        config = served.write_config(metrics={"url": page.url})
+        async with running(tmp_path, "run", "--config", config) as child:
+            await child.until_ready(served.state)
+            await served.patch(fault_patch(Fault.MISSING_IMAGE))
+            await child.until_status(
+                served.state, lambda status: status["incidents_open"] == 1, "found"
+            )
+            shown = await opsagent(tmp_path, "status", "--state", served.state)
+            ended = await child.stop()
+    assert shown.code == Exit.DONE
+    assert "no answer within 3 s" in shown.out
+    assert "advice: check the metrics section" in shown.out
+    assert len({request.target.partition("?")[0] for request in page.requests}) > 1
     assert ended.code == Exit.DONE
     assert "Traceback" not in ended.err
 
