@@ -169,7 +169,7 @@ def _facts(status: Tree) -> Iterator[tuple[str, str]]:
             yield key.replace("_", " "), "yes" if value else "no"
         elif isinstance(value, str | int | float):
             yield key.replace("_", " "), str(value)
-        elif key in ("stored", "counters"):
+        elif key in ("stored", "topology", "counters"):
             parts = (f"{name} {number}" for name, number in _mapping(value).items())
             yield key, ", ".join(parts)
 

@@ -147,6 +147,7 @@ class Report:
                     }
                     for seen in (eye.status() for eye in term.eyes)
                 },
+                "topology": dict(_size(term.pipeline)),
                 "restarts": {
                     task.name: {"restarts": task.restarts, "last_error": task.last_error}
                     for task in term.supervisor.status()
@@ -210,3 +211,8 @@ class Report:
     async def wait_news(self, after: int, incident_id: str = "") -> int | None:
         """Wait for a change with a higher number, None when the daemon stops."""
         return await self.changes.wait(after, incident_id)
+
+
+def _size(pipeline: Pipeline) -> Tree:
+    size = pipeline.inventory.topology.size()
+    return {"entities": size.entities, "edges": size.edges, "dangling": size.dangling}

@@ -8,6 +8,8 @@ Theory of operation. The inventory is folded from raw rows and owned by one call
   because kinds are listed one after another in any order;
 - ``_about``: an object's uid -> the Events that regard it.
 
+How all of them hang together is kept beside it (``topology``), by the same rows.
+
 Every entry belongs to a live object and goes with it, so what is held is bounded by what the cluster
 holds. One row costs a few dictionary operations; one workload costs its own objects.
 
@@ -23,6 +25,7 @@ from opsagent.model.kube import Deployment, KubeEvent, KubeObject, Pod, ReplicaS
 from opsagent.model.signal import Change, ChangeType, RawRow, RowType
 from opsagent.model.workload import Workload
 from opsagent.signals.change import changes
+from opsagent.signals.topology import Topology
 
 EVENTS_MAX = 50  # of one workload
 CHANGES_MAX = 50  # of one object
@@ -47,6 +50,7 @@ class Inventory:
         self._about: dict[str, dict[Entity, None]] = {}
         self._by_uid: dict[str, Entity] = {}
         self._changes: dict[Entity, tuple[Change, ...]] = {}
+        self.topology = Topology()  # for reading only
         self.diary_total = 0  # edits that were one too many in an hour, and are not told
 
     def apply(self, row: RawRow) -> tuple[Change, ...]:
@@ -56,6 +60,7 @@ class Inventory:
         when it says DELETED.
         """
         if row.item is None:
+            self.topology.listed(row.kind)
             return ()
         entity = entity_of(row.item)
         held = self._held[row.kind].get(entity)
@@ -132,10 +137,12 @@ class Inventory:
         self._by_uid[row.item.meta.uid] = entity
         for index, uid in self._indexes(row.item):
             index.setdefault(uid, {})[entity] = None
+        self.topology.update(row.item)
 
     def _remove(self, entity: Entity, old: KubeObject) -> None:
         del self._held[entity.kind][entity]
         self._unlink(entity, old)
+        self.topology.remove(old)
 
     def _unlink(self, entity: Entity, old: KubeObject) -> None:
         self._by_uid.pop(old.meta.uid, None)

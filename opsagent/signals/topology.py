@@ -9,7 +9,8 @@ says and no others: an update costs what the object says, before and now. Three 
 - calls between workloads are told from outside (``set_calls``), all at once.
 
 A vertex is there as long as an object is, or an edge leads to it. One that is needed but not there dangles: it is
-kept in ``_missing``, by kind, because of a kind that was not listed yet nobody can say what is missing.
+kept in ``_missing``, by kind, because of a kind that was not listed yet nobody can say what is missing. Nor can
+anybody of a namespace that is there and of which nothing is seen: it is not watched.
 
 A walk (``graph``) goes along edges both ways. It can take a thing for one with all that it owns (``is_whole``): then
 a Deployment, its ReplicaSets and its pods are one vertex, and so are a Service and its EndpointSlices. And it can be
@@ -51,13 +52,9 @@ SHARED = frozenset(
         *(Kind.STORAGE_CLASS.value, Kind.NETWORK_POLICY.value),
     }
 )
-# News is no part of the structure, and what only bounds or holds a namespace joins nothing.
+# News is no part of the structure, and what only bounds a namespace joins nothing.
 JOINED = frozenset(kube.TYPES) - {
-    Kind.EVENT,
-    Kind.LEASE,
-    Kind.NAMESPACE,
-    Kind.RESOURCE_QUOTA,
-    Kind.LIMIT_RANGE,
+    *(Kind.EVENT, Kind.LEASE, Kind.RESOURCE_QUOTA, Kind.LIMIT_RANGE),
 }
 _JOINED_TYPES = {kube.TYPES[kind]: kind for kind in JOINED}
 
@@ -73,6 +70,7 @@ class Topology:
         self._met: dict[Vertex, int] = {}  # how many pods each selector meets
         self._wishers: dict[Vertex, dict[Vertex, None]] = {}
         self._missing: dict[str, dict[Vertex, None]] = {}
+        self._spaces: dict[str, int] = {}  # how many objects of each namespace are there
         self._listed: set[str] = set()
         self._calls: dict[tuple[Vertex, Vertex], None] = {}
         self.calls_left_out = 0  # of those last told
@@ -122,8 +120,7 @@ class Topology:
 
     def size(self) -> TopologySize:
         """Return how much there is."""
-        dangling = sum(len(self._missing.get(kind, ())) for kind in self._listed)
-        return TopologySize(len(self._items), self._graph.edges_total, dangling)
+        return TopologySize(len(self._items), self._graph.edges_total, len(self.dangling()))
 
     def item(self, vertex: Vertex) -> kube.KubeObject | None:
         """Return the object that is there, None if none is."""
@@ -133,13 +130,12 @@ class Topology:
         """Return whether it is there."""
         if vertex in self._items:
             return Presence.PRESENT
-        return Presence.ABSENT if vertex.kind in self._listed else Presence.UNKNOWN
+        return Presence.ABSENT if self._is_seen(vertex) else Presence.UNKNOWN
 
     def dangling(self) -> tuple[Vertex, ...]:
         """Return what is needed and absent, in order."""
-        return tuple(
-            sorted(chain.from_iterable(self._missing.get(kind, ()) for kind in self._listed))
-        )
+        missing = chain.from_iterable(self._missing.get(kind, ()) for kind in self._listed)
+        return tuple(sorted(each for each in missing if self._is_seen(each)))
 
     def edges(self, vertex: Vertex) -> tuple[Edge, ...]:
         """Return the edges from and to ``vertex``, in order."""
@@ -229,6 +225,14 @@ class Topology:
 
     # How it is kept
 
+    def _is_seen(self, vertex: Vertex) -> bool:
+        """Return whether ``vertex`` would be known if it were there."""
+        space = vertex.namespace
+        if vertex.kind not in self._listed or not space or space in self._spaces:
+            return vertex.kind in self._listed
+        named = Vertex(Kind.NAMESPACE, "", space)
+        return Kind.NAMESPACE in self._listed and named not in self._items
+
     def _rejoin(self, me: Vertex, old: kube.KubeObject | None, new: kube.KubeObject | None) -> None:
         before, after = self._joins.said(me, old), self._joins.said(me, new)
         if before.references != after.references:
@@ -307,11 +311,15 @@ class Topology:
         return _nobody(owner, selector)
 
     def _appear(self, me: Vertex) -> None:
+        self._spaces[me.namespace] = self._spaces.get(me.namespace, 0) + 1
         self._found(me)
         for wisher in self._wishers.get(me, ()):
             self._link(wisher, (EdgeType.ADDRESSES, me))
 
     def _vanish(self, me: Vertex) -> None:
+        self._spaces[me.namespace] -= 1
+        if not self._spaces[me.namespace]:
+            del self._spaces[me.namespace]
         for wisher in self._wishers.get(me, ()):
             self._unlink(wisher, (EdgeType.ADDRESSES, me))
         if self._is_needed(me):

@@ -8,6 +8,7 @@ from opsagent.model.canonical import canonical
 from opsagent.model.entity import Entity, Kind
 from opsagent.model.kube import ConfigMap, KubeObject, Node, OwnerRef, Service, entity_of
 from opsagent.model.signal import ChangeType, RawRow, RowType
+from opsagent.model.topology import Presence, TopologySize, Vertex
 from opsagent.model.workload import Workload
 from opsagent.signals.inventory import CHANGES_MAX, DIARY_MAX, EVENTS_MAX, Inventory
 from tests.fakes.objects import (
@@ -239,8 +240,21 @@ def test_when_everything_is_deleted_nothing_is_left(order: list[KubeObject]) -> 
     inventory = folded(rows(WORLD))
     for number, item in enumerate(order):
         inventory.apply(row(100 + number, item, row_type=RowType.DELETED))
-    empty = Inventory()
-    assert vars(inventory) == vars(empty)
+    left = vars(inventory) | {"topology": inventory.topology.size()}
+    assert left == vars(Inventory()) | {"topology": TopologySize(0, 0, 0)}
+
+
+def test_what_hangs_together_follows_the_rows_from_before_a_restart_on() -> None:
+    inventory = Inventory()
+    inventory.restore(rows(WORLD), ())
+    web, pod_of_web = Vertex.of(WEB), Vertex.of(entity_of(WORLD.pods[0]))
+    assert inventory.topology.distance(web, pod_of_web, 2) == 2
+    node = Vertex(Kind.NODE, "", WORLD.pods[0].node_name)
+    assert inventory.topology.presence(node) is Presence.UNKNOWN
+    inventory.apply(synced(50, Kind.NODE))
+    assert inventory.topology.dangling() == (node,)
+    inventory.apply(row(51, WORLD.pods[0], row_type=RowType.DELETED))
+    assert inventory.topology.distance(web, pod_of_web, 2) is None
 
 
 def test_the_newest_replica_set_comes_first() -> None:

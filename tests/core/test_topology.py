@@ -172,12 +172,11 @@ def test_what_refers_to_itself_says_nothing() -> None:
 def test_what_joins_nothing_is_no_part_of_it() -> None:
     made = topology_of(
         event(a_pod("p"), "BackOff", "x", at=after(1)),
-        kube.Namespace(meta("shop", namespace="")),
         kube.ResourceQuota(meta("q")),
         kube.Lease(meta("l")),
     )
     assert made.size() == TopologySize(0, 0, 0)
-    made.remove(kube.Namespace(meta("shop", namespace="")))
+    made.remove(kube.ResourceQuota(meta("q")))
 
 
 # Addresses
@@ -233,6 +232,26 @@ def test_what_is_needed_and_not_there_dangles_once_its_kind_is_listed() -> None:
     assert made.dangling() == (vertex("Service", "db"),)
     assert made.presence(vertex("Service", "db")) is Presence.ABSENT
     assert made.presence(vertex("Service", "web")) is Presence.PRESENT
+
+
+def test_in_a_namespace_that_is_not_watched_nothing_is_known_to_be_absent() -> None:
+    asks = kube.ValidatingWebhookConfiguration(
+        meta("checks", namespace=""),
+        webhooks=(kube.Webhook("a", service_namespace="tools", service_name="checker"),),
+    )
+    checker, tools = (
+        vertex("Service", "checker", "tools"),
+        kube.Namespace(meta("tools", namespace="")),
+    )
+    made = topology_of(asks, tools)
+    assert made.presence(checker) is Presence.UNKNOWN, "it is there, but nothing of it is seen"
+    assert made.dangling() == ()
+    made.update(kube.ConfigMap(meta("any", namespace="tools")))
+    assert made.dangling() == (checker,)
+    made.remove(kube.ConfigMap(meta("any", namespace="tools")))
+    made.remove(tools)
+    assert made.presence(checker) is Presence.ABSENT, "the whole namespace is gone"
+    assert topology_of(asks, listed=[Kind.SERVICE]).presence(checker) is Presence.UNKNOWN
 
 
 def test_a_missing_claim_dangles_until_it_comes_and_again_when_it_goes() -> None:

@@ -180,6 +180,7 @@ def test_what_dangles_is_what_is_needed_and_not_there(news: list[tuple[kube.Kube
     edges = {edge for each in there for edge in made.edges(Vertex.of(kube.entity_of(each)))}
     needed = {edge.target for edge in edges if edge.type is not EdgeType.MAY_USE}
     known = {kind.value for kind in Kind}
+    # Every namespace is either seen or, since no Namespace is there, gone.
     absent = {each for each in needed if made.item(each) is None and each.kind in known}
     assert set(made.dangling()) == absent
 

@@ -24,7 +24,7 @@ from tests.fakes.cluster import ScriptedCluster
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.incidents import PLAIN
 from tests.fakes.metrics import ScriptedMetrics, answer, several
-from tests.fakes.objects import healthy, rows
+from tests.fakes.objects import healthy, rows, synced
 from tests.fakes.plans import WAY_TO_PENDING
 from tests.fakes.store import MemoryStore
 from tests.fakes.virtual_time import EPOCH, LoopClock, run
@@ -133,6 +133,19 @@ def test_status_shows_sources_counters_and_only_tasks_that_were_restarted() -> N
         assert status["sources"] == {
             "Pod": {"objects": 0, "is_synced": False, "lag_seconds": None, "last_error": ""}
         }
+
+    run(scene())
+
+
+def test_status_counts_what_hangs_together_and_what_is_missing_of_it() -> None:
+    async def scene() -> None:
+        leading, pipeline = report(), Pipeline(Snapshot(), b"k" * 32)
+        leading.term = term(pipeline, Supervisor(MiddleChance()))
+        assert (await leading.status())["topology"] == {"entities": 0, "edges": 0, "dangling": 0}
+        for row in (*rows(healthy()), synced(99, Kind.NODE)):
+            pipeline.observe(row.at, row.type, row.kind, row.item)
+        size = (await leading.status())["topology"]
+        assert size == {"entities": 5, "edges": 7, "dangling": 1}, "its node is not there"
 
     run(scene())
 
