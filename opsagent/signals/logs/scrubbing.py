@@ -1,9 +1,9 @@
 """One text of a log line -> its text without secrets and its shape, remembered at three levels.
 
-Theory of operation. Most lines repeat whole, most of the rest differ in words that repeat, or in words that
-mask to the same. So a text is looked up whole; else its words are looked up one by one (see ``words``) and
-the masked words, joined, are looked up for their shape. Only a text with a suspicious word is searched for
-secrets as a whole, and such a text, if one was found, is not remembered.
+Theory of operation. Most lines repeat but for digits and ids, most of the rest differ in words that repeat, or
+in words that mask to the same. So a text is looked up whole, its digits and ids made alike; else its words are
+looked up one by one (see ``words``) and the masked words, joined, are looked up for their shape. Only a text
+with a suspicious word is searched for secrets as a whole, and such a text is not remembered.
 
 All memos are bounded and shared by every log that one owner reads; they change the cost of an answer,
 never the answer. Not safe to share between threads.
@@ -12,11 +12,13 @@ never the answer. Not safe to share between threads.
 from typing import TypeAlias
 
 from opsagent.signals.logs.shapes import Shape, shape_of
-from opsagent.signals.logs.words import HOLDS, NAMES, WordMemo
+from opsagent.signals.logs.words import HOLDS, NAMES, WordMemo, alike, is_id
 from opsagent.signals.secrets import scrub
 
-TEXTS_MAX = 4096  # of at most TEXT_LENGTH_MAX characters: 2 MiB at the most
+TEXTS_MAX = 8192  # of at most TEXT_LENGTH_MAX bytes: 4 MiB at the most
 TEXT_LENGTH_MAX = 512
+PIECES_MAX = 16_384  # of at most PIECE_LENGTH_MAX bytes: 3 MiB at the most
+PIECE_LENGTH_MAX = 128
 SHAPES_MAX = 16_384
 
 Scrubbed: TypeAlias = tuple[str, Shape]  # the text without secrets, and its shape
@@ -29,36 +31,52 @@ class Scrubber:
 
     def __init__(self) -> None:
         self._words = WordMemo()
-        self._texts: dict[str, Scrubbed] = {}
+        self._texts: dict[bytes, Shape] = {}
+        self._harmless: set[bytes] = set()
         self._shapes: dict[bytes, Shape] = {}
 
     def scrubbed(self, text: str) -> Scrubbed:
         """Return ``text`` without secrets, and its shape."""
-        known = self._texts.get(text)
-        if known is not None:
-            return known
-        signature = self._words.signature(text)
+        key = alike(text)
+        shape = self._texts.get(key)
+        if shape is not None:
+            return text, shape
+        signature = self._words.signature(key)
         if HOLDS in signature or (NAMES in signature and any(map(signature.__contains__, _NAMED))):
             clean = scrub(text)
             if clean != text:
-                return clean, self._shape(self._words.signature(clean))
-        answer = text, self._shape(signature)
-        if len(text) <= TEXT_LENGTH_MAX:
+                signature = self._words.signature(alike(clean))
+            return clean, self._shape(signature)
+        shape = self._shape(signature)
+        if len(key) <= TEXT_LENGTH_MAX:
             if len(self._texts) >= TEXTS_MAX:
                 self._texts.clear()
-            self._texts[text] = answer
-        return answer
+            self._texts[key] = shape
+        return text, shape
 
     def is_harmless(self, text: str) -> bool:
         """Tell whether no secret stands in ``text`` and none that it names may stand behind it.
 
-        Words that stand in quotation marks are judged by themselves: the names and values of JSON are few,
-        its lines are one long word each.
+        What stands between quotation marks is judged by itself: the names and values of JSON are few, its lines
+        are one long word each.
         """
         if "://" in text and "@" in text:
             return scrub(text) == text  # there a quotation mark may be part of what is looked for
-        signature = self._words.signature(text.replace('"', ' " '))
-        return HOLDS not in signature and NAMES not in signature
+        pieces = alike(text).split(b'"')
+        return self._harmless.issuperset(pieces) or all(
+            map(self._is_harmless, set(pieces) - self._harmless)
+        )
+
+    def _is_harmless(self, piece: bytes) -> bool:
+        """Judge a piece, and remember it unless it is long; one that is not harmless is judged anew each time."""
+        signature = self._words.signature(piece)
+        if HOLDS in signature or NAMES in signature:
+            return False
+        if len(piece) <= PIECE_LENGTH_MAX and not is_id(piece):
+            if len(self._harmless) >= PIECES_MAX:
+                self._harmless.clear()
+            self._harmless.add(piece)
+        return True
 
     def _shape(self, signature: bytes) -> Shape:
         shape = self._shapes.get(signature)

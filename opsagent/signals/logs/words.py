@@ -7,7 +7,9 @@ under suspicion (see ``secrets``) carries a mark in front (``HOLDS``) or behind 
 in the joined words says whether the line must be scrubbed.
 
 Neither answer depends on which digit stands where, so all digits are made alike before the words are looked
-up: of stamps, counts and addresses only a few forms are left. Bytes because that takes one pass there.
+up (``alike``), and ids behind an equals sign, which never come back, become one id: of stamps, counts and
+addresses only a few forms are left, of many a line that was never there before one that is known. Bytes because
+that takes one pass there.
 
 The memo holds no secret that a word gives away by itself: such words are judged anew each time. It is
 bounded, and emptied when full: what stands in every line is back after one line.
@@ -29,6 +31,10 @@ WORD_LENGTH_MAX = 128
 ID_LENGTH_MIN = 12  # of a lower-case number: a hexadecimal id, which will not come back
 
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+# With a digit, so that it is masked; as long as the shortest, so that it still reaches every length in ``secrets``.
+_ID = re.compile(rf"=(?=[a-f]*0)[0a-f]{{{ID_LENGTH_MIN},}}+(?!\S)".encode())
+_HEXADECIMAL = re.compile(rf"(?=[a-f:-]*0)(?=[0:-]*[a-f])[0a-f:-]{{{ID_LENGTH_MIN},}}".encode())
+_SAME_ID = b"=" + ID_LENGTH_MIN * b"0"
 # Numbers, stamps, addresses, hexadecimal ids. Nothing in them can be a secret's name. One behind a colon is no
 # number here: the colon stays in sight, since it makes a value of it (``token :12``).
 _NUMBER = re.compile(
@@ -78,25 +84,36 @@ def masked(word: str) -> str:
     return word
 
 
-class WordMemo(dict[bytes, bytes]):
-    """Word -> masked word with its mark, in UTF-8, all digits alike. One owner; not safe to share."""
+def alike(text: str) -> bytes:
+    """Return ``text`` in UTF-8, all its digits alike and all its ids behind an equals sign."""
+    return _ID.sub(_SAME_ID, text.encode(errors="replace").translate(_DIGITS_ALIKE))
 
-    def signature(self, text: str) -> bytes:
-        """Return the masked words of ``text``, joined by blanks."""
-        words = text.encode(errors="replace").translate(_DIGITS_ALIKE).split()
-        return b" ".join(map(self.__getitem__, words))
+
+def is_id(word: bytes) -> bool:
+    """Tell whether a word, its digits alike, is an id: there are so many that none is worth remembering."""
+    return _HEXADECIMAL.fullmatch(word) is not None
+
+
+class WordMemo(dict[bytes, bytes]):
+    """Word of a text made alike -> masked word with its mark. One owner; not safe to share."""
+
+    def signature(self, text: bytes) -> bytes:
+        """Return the masked words of ``text``, which was made ``alike``, joined by blanks."""
+        return b" ".join(map(self.__getitem__, text.split()))
 
     def __missing__(self, encoded: bytes) -> bytes:
         """Judge a word and remember it, unless it is long, an id, or holds a secret."""
         if b"=" in encoded and (named := _NAMED_NUMBER.fullmatch(encoded)):
-            return self[named[1]]  # "trace_id=" is judged once for all its ids
-        if number := _NUMBER.fullmatch(encoded):
+            masked_word = self[named[1]]  # "took=" is judged once for all its values
+            value = encoded[named.end(1) :]
+        elif number := _NUMBER.fullmatch(encoded):
             masked_word = number[1] + _WILD + number[2]
-            if len(encoded) >= ID_LENGTH_MIN and encoded.islower():
-                return masked_word
+            value = encoded[number.end(1) : number.start(2)]
         else:
             masked_word = judged(encoded.decode())
-        if len(encoded) <= WORD_LENGTH_MAX and not masked_word.startswith(HOLDS):
+            value = b""
+        is_worth_it = len(encoded) <= WORD_LENGTH_MAX and not is_id(value)
+        if is_worth_it and not masked_word.startswith(HOLDS):
             if len(self) >= WORDS_MAX:
                 self.clear()
             self[encoded] = masked_word
