@@ -31,6 +31,7 @@ from opsagent.clients import (
 )
 from opsagent.clients.kube_convert_pod import pod
 from opsagent.clients.kube_quick import quick
+from opsagent.clients.kube_split import split
 from opsagent.clients.kube_struct_pod import Pod
 from opsagent.model.entity import Kind
 from opsagent.model.kube import KubeObject
@@ -160,7 +161,12 @@ def _collector_at_rest() -> Iterator[None]:
 
 def _decode_list_singly(kind: Kind, content: bytes) -> ListPage:
     try:
-        page = _raw_page.decode(content)
+        try:
+            page = _raw_page.decode(content)
+        except RecursionError:
+            whole, parts = split(content)
+            page = _raw_page.decode(whole)
+            page.items = [msgspec.Raw(part) for part in parts]
     except _UNREADABLE as error:
         raise Malformed(str(error)) from error
     items: list[KubeObject] = []
