@@ -8,7 +8,7 @@ strings and brackets, and judges nothing: what is no JSON comes out as something
 import re
 
 # A string that never ends counts to the end, or each quotation mark in it would be tried.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\[\s\S])*+(?:"|\Z)|[][{},]')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\[\s\S])*+(?:"|\\?\Z)|[][{},]')
 _ITEMS = b'"items"'
 _OF_THE_PAGE, _OF_THE_LIST = 1, 2  # depths
 
