@@ -68,6 +68,7 @@ class RangeReader:
             Transient: see ``prometheus_wire.warnings_of``; also if there is nothing, and the server warned.
             Terminal: see there; also more series than ``SERIES_MAX``, or a stamp that is no time.
         """
+        self._memory.begin()
         answer = _read(status, body)
         lines = answer.data.result
         is_partial = answer.warnings or answer.is_partial

@@ -5,15 +5,24 @@ import numpy as np
 from opsagent.model.series import Labels, Stamps
 
 NO_PLACE = -1
+PAIR_WEIGHT = 200  # bytes that two short texts and their tuple take beside their letters
+WEIGHT_MAX = (
+    4096  # of the labels of a series, on the average of all places; cAdvisor's have half of that
+)
 
 
 class Places:
-    """Labels -> place, from 0 to ``places_max`` - 1, in the order in which series were first seen."""
+    """Labels -> place, from 0 to ``places_max`` - 1, in the order in which series were first seen.
+
+    Labels take memory too, and their number has no bound of its own: when those that are held weigh as much as
+    ``places_max`` series with many labels, all places are taken.
+    """
 
     def __init__(self, places_max: int) -> None:
         self._places_max = places_max
         self._index: dict[Labels, int] = {}
         self._labels: list[Labels] = []
+        self._weight = 0
         self._free: list[int] = []
         self._asked: tuple[Labels, ...] = ()
         self._found: Stamps = np.empty(0, np.int64)
@@ -63,15 +72,24 @@ class Places:
         known = self._index.get(labels)  # it may stand twice in one answer
         if known is not None:
             return known
+        if not self._free and len(self._labels) == self._places_max:
+            return NO_PLACE
+        weight = _weight(labels) - (_weight(self._labels[self._free[-1]]) if self._free else 0)
+        if self._weight + weight > self._places_max * WEIGHT_MAX:
+            return NO_PLACE
         if self._free:
             place = self._free.pop()
             self._labels[place] = labels
-        elif len(self._labels) < self._places_max:
+        else:
             place = len(self._labels)
             self._labels.append(labels)
-        else:
-            return NO_PLACE
+        self._weight += weight
         self._index[labels] = place
         self.lives[place] += 1
         self._order = None
         return place
+
+
+def _weight(labels: Labels) -> int:
+    """Return about how many bytes the labels take."""
+    return sum(PAIR_WEIGHT + len(name) + len(text) for name, text in labels)
