@@ -25,7 +25,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from opsagent.model.series import Bin, Flags, Labels, SeriesBlock, Stamps, Values
+from opsagent.model.series import Bin, Flags, Labels, SeriesBlock, Stamps, Values, is_stale
 from opsagent.signals.places import NO_PLACE, Places
 
 _LINE = 8  # numbers in a cache line
@@ -65,6 +65,8 @@ class WindowCounters:
     late_total: int = 0  # their bin was closed
     ahead_total: int = 0  # from the future
     dropped_total: int = 0  # of series that had no place
+    unfinite_total: int = 0  # of those that were kept: NaN and infinities, which are in no bin
+    ended_total: int = 0  # and marks of an end
 
 
 class SeriesWindow:
@@ -243,6 +245,7 @@ class SeriesWindow:
             places, stamps, values = _chosen((places, stamps, values), is_new)
         if len(stamps):
             self._count_crowded(places, stamps, held)
+            self._count_unfinite(places, stamps, values)
             self._stamps[places] = (
                 stamps  # where a slot is told twice the last one stays, the newest
             )
@@ -257,6 +260,16 @@ class SeriesWindow:
         self.counters.repeats_total += repeats
         crowded = np.count_nonzero(is_twin) + np.count_nonzero(is_replacing)
         self.counters.merged_total += int(crowded) - repeats
+
+    def _count_unfinite(self, places: Stamps, stamps: Stamps, values: Values) -> None:
+        is_odd: Flags = ~np.isfinite(values)
+        if not is_odd.any():
+            return
+        is_again = (places[1:] == places[:-1]) & (stamps[1:] == stamps[:-1])
+        odd = values[is_odd & ~np.concatenate([[False], is_again])]
+        ended = int(np.count_nonzero(is_stale(odd)))
+        self.counters.ended_total += ended
+        self.counters.unfinite_total += len(odd) - ended
 
     def _position(self, series: Stamps, stamps: Stamps) -> Stamps:
         """Return where samples stand in the ring."""

@@ -87,6 +87,19 @@ def test_what_is_no_finite_number_is_in_no_bin() -> None:
     assert told(mine.take(tick(2 * BIN), BEGIN + 2 * BIN)) == {(0, A): (1, 3, 3, 3, 3)}
 
 
+def test_what_is_no_finite_number_is_counted_once_however_often_it_comes() -> None:
+    mine = window()
+    odd = block(
+        a=[(0, math.nan), (SLOT, math.inf), (2 * SLOT, 1.0), (3 * SLOT, -math.inf)],
+        b=[(0, 1.0), (SLOT, STALE), (SLOT, STALE)],
+    )
+    for _ in range(3):
+        mine.take(odd, BEGIN + MINUTE)
+    assert mine.counters.unfinite_total == 3
+    assert mine.counters.ended_total == 1
+    assert mine.counters.samples_total - mine.counters.repeats_total == 6
+
+
 def test_the_end_of_a_series_is_its_latest_sample_and_a_gap_after_it() -> None:
     mine = window()
     mine.take(block(a=[(0, 1.0), (MINUTE, STALE)], b=[(0, 1.0)]), BEGIN + MINUTE)
@@ -351,6 +364,10 @@ def test_any_order_leaves_the_same_bins_to_the_last_bit(
     assert told(bins) == plainly(once)
     counted = asdict(mine.counters)
     assert counted.pop("samples_total") == len(once) + counted.pop("repeats_total") + 1
+    odd = np.array([value for _, _, value in once if not math.isfinite(value)], np.float64)
+    ended = int(np.count_nonzero(is_stale(odd)))
+    assert counted.pop("ended_total") == ended
+    assert counted.pop("unfinite_total") == len(odd) - ended
     assert set(counted.values()) == {0}
 
 

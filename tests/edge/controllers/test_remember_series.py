@@ -123,6 +123,8 @@ async def test_the_first_bin_is_whole_and_nothing_old_is_lost_before_the_first_s
             "late_total": 10,
             "ahead_total": 0,
             "dropped_total": 0,
+            "unfinite_total": 0,
+            "ended_total": 0,
         }
     }
 
