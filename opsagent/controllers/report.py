@@ -52,6 +52,10 @@ class Seen(Protocol):
         """What went wrong last, empty while all is well."""
         ...
 
+    def counted(self) -> Mapping[str, int]:
+        """Return what was done since the start, by the names that status shows."""
+        ...
+
 
 class Eye(Protocol):
     """Something that follows one kind."""
@@ -144,6 +148,7 @@ class Report:
                         "is_synced": seen.is_synced,
                         "lag_seconds": seen.lag_seconds,
                         "last_error": seen.last_error,
+                        **seen.counted(),
                     }
                     for seen in (eye.status() for eye in term.eyes)
                 },

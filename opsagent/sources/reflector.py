@@ -17,8 +17,8 @@ redaction and storage are the consumer's.
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
 import structlog
@@ -91,6 +91,10 @@ class ReflectorStatus:
     lag_seconds: float | None
     last_error: str
     counters: Counters
+
+    def counted(self) -> Mapping[str, int]:
+        """Return the counters by their names."""
+        return asdict(self.counters)
 
 
 @dataclass(slots=True)

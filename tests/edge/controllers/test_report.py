@@ -131,7 +131,19 @@ def test_status_shows_sources_counters_and_only_tasks_that_were_restarted() -> N
         assert status["restarts"] == {"broken": {"restarts": 1, "last_error": "ValueError: a bug"}}
         assert status["counters"] == {"events_ignored_total": 0}
         assert status["sources"] == {
-            "Pod": {"objects": 0, "is_synced": False, "lag_seconds": None, "last_error": ""}
+            "Pod": {
+                "objects": 0,
+                "is_synced": False,
+                "lag_seconds": None,
+                "last_error": "",
+                "lists_total": 0,
+                "watches_total": 0,
+                "events_total": 0,
+                "bookmarks_total": 0,
+                "repeats_total": 0,
+                "gone_total": 0,
+                "failures_total": 0,
+            }
         }
 
     run(scene())
