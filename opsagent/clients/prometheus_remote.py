@@ -19,7 +19,7 @@ Source: prometheus.io/docs, "Remote Read API"; prompb/types.proto of Prometheus;
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import cramjam
 import numpy as np
@@ -40,6 +40,7 @@ HEADERS = {
 DECODED_BYTES_MAX = 128 * 2**20
 SERIES_MAX = 100_000
 SLOW_BYTES_MAX = 16 * 2**20  # that are read byte by byte: seconds
+ROOM_BYTES_MAX = 16 * 2**20  # that are kept from answer to answer: nine hundred thousand samples
 STAMP_MAX = 253_402_300_800_000  # the year 10000
 UNKNOWN_FORM = "metrics: an answer of remote read in no known form: check metrics.url"
 
@@ -47,6 +48,7 @@ Regions: TypeAlias = tuple[list[int], list[int]]
 """Where the samples of each series begin and end; numbers alone, that the garbage collector does not visit."""
 Samples: TypeAlias = tuple[Stamps, Stamps, Values]
 """How many each series has, then stamps and values of all."""
+
 
 _GROUP_BYTES = 2**19  # rows that stay in the cache while they are looked at
 _ROW_BYTES = 9
@@ -73,6 +75,13 @@ _FIRST_BITS, _SECOND_BITS, _THIRD_BITS = (np.uint64(0x3FFF << 14 * n) for n in r
 _ONE, _TWO, _SIXTEEN = np.uint64(1), np.uint64(2), np.uint64(16)
 
 
+class Message(NamedTuple):
+    """An answer, unpacked: the first ``size`` bytes of ``room``."""
+
+    room: bytearray
+    size: int
+
+
 def question(wanted: Sequence[Matcher], start_ms: int, end_ms: int) -> bytes:
     """Return the body that asks for the samples of all series that ``wanted`` means; both ends are included."""
     assert 0 <= start_ms <= end_ms
@@ -89,6 +98,7 @@ class RemoteReader:
 
     def __init__(self) -> None:
         self._memory = LabelMemory(_labels)
+        self._room = bytearray()
 
     def block(self, body: Bytes) -> SeriesBlock:
         """Return what a good answer holds.
@@ -96,7 +106,8 @@ class RemoteReader:
         Raises:
             Terminal: it is no such answer, or breaks a bound.
         """
-        message = _unpacked(body)
+        self._memory.begin()
+        message = self._unpacked(body)
         try:
             labels, regions = self._series(message)
             counts, stamps, values = _samples(message, regions)
@@ -105,38 +116,43 @@ class RemoteReader:
         starts: Stamps = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return SeriesBlock(labels, starts, stamps, values)
 
-    def _series(self, message: bytearray) -> tuple[tuple[Labels, ...], Regions]:
+    def _series(self, message: Message) -> tuple[tuple[Labels, ...], Regions]:
         """Return the labels of every series that has samples, and where these lie."""
-        view = memoryview(message)
         labels: list[Labels] = []
         regions: Regions = ([], [])
-        seen = 0
-        for start, stop in _parts(message, 0, len(message)):
-            for first, end in _parts(message, start, stop):
+        last, seen = b"", 0
+        for start, stop in _parts(message.room, 0, message.size):
+            for first, end in _parts(message.room, start, stop):
                 seen += 1
                 if seen > SERIES_MAX:
                     raise Terminal(f"metrics: an answer of more than {SERIES_MAX} series")
-                after = _after_labels(message, first, end)
+                raw = self._memory.behind(last)
+                is_known = _is_told_by(raw, message.room, first, end)
+                if not is_known:
+                    raw = _raw_labels(message.room, first, end)
+                after = first + len(raw)
                 if after < end:  # else the server knows it, but has no sample of that time
-                    labels.append(self._memory.labels(bytes(view[first:after])))
+                    labels.append(self._memory.labels(raw, None if is_known else last))
+                    last = raw
                     regions[0].append(after)
                     regions[1].append(end)
         return tuple(labels), regions
 
-
-def _unpacked(body: Bytes) -> bytearray:
-    """Return what snappy packed."""
-    try:
-        size = cramjam.snappy.decompress_raw_len(body)
-        if size > DECODED_BYTES_MAX:
-            raise Terminal(
-                f"metrics: an answer that unpacks to more than {DECODED_BYTES_MAX} bytes"
-            )
-        message = bytearray(size)
-        cramjam.snappy.decompress_raw_into(body, message)
-    except cramjam.DecompressionError as error:
-        raise Terminal(UNKNOWN_FORM) from error
-    return message
+    def _unpacked(self, body: Bytes) -> Message:
+        """Return what snappy packed, in room that is used again and again: new room costs as much as the unpacking."""
+        try:
+            size = cramjam.snappy.decompress_raw_len(body)
+            if size > DECODED_BYTES_MAX:
+                raise Terminal(
+                    f"metrics: an answer that unpacks to more than {DECODED_BYTES_MAX} bytes"
+                )
+            room = self._room if size <= len(self._room) else bytearray(size)
+            if size <= ROOM_BYTES_MAX:
+                self._room = room
+            cramjam.snappy.decompress_raw_into(body, room)
+        except cramjam.DecompressionError as error:
+            raise Terminal(UNKNOWN_FORM) from error
+        return Message(room, size)
 
 
 def _parts(message: Bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -155,8 +171,20 @@ def _parts(message: Bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
         yield first, start
 
 
-def _after_labels(message: Bytes, start: int, stop: int) -> int:
-    """Return where the labels of a series end that begin at ``start``."""
+def _is_told_by(raw: bytes, message: bytearray, start: int, stop: int) -> bool:
+    """Return whether the labels of the series at ``start`` are ``raw``, which are whole labels, and no more."""
+    after = start + len(raw)
+    return (
+        len(raw) > 0
+        and after <= stop
+        and message.startswith(raw, start)
+        and (after == stop or message[after] != _FIRST)
+    )
+
+
+def _raw_labels(message: bytearray, first: int, stop: int) -> bytes:
+    """Return the labels of a series that begins at ``first``, as they stand there."""
+    start = first
     while start < stop and message[start] == _FIRST:
         length = message[start + 1]
         if length < _HIGH_BIT:
@@ -166,7 +194,7 @@ def _after_labels(message: Bytes, start: int, stop: int) -> int:
             start += length
     if start > stop:
         raise Terminal(UNKNOWN_FORM)
-    return start
+    return bytes(message[first:start])
 
 
 def _labels(raw: bytes) -> Iterator[tuple[str, str]]:
@@ -178,7 +206,7 @@ def _labels(raw: bytes) -> Iterator[tuple[str, str]]:
         yield name.decode(), text.decode()
 
 
-def _samples(message: bytearray, regions: Regions) -> Samples:
+def _samples(message: Message, regions: Regions) -> Samples:
     """Return the samples of all regions, in groups that fit the cache.
 
     Raises:
@@ -203,8 +231,8 @@ def _joined(parts: Sequence[Samples]) -> Samples:
     return np.concatenate(counts), np.concatenate(stamps), np.concatenate(values)
 
 
-def _grouped(message: bytearray, regions: Regions) -> Iterator[Sequence[memoryview]]:
-    view = memoryview(message)
+def _grouped(message: Message, regions: Regions) -> Iterator[Sequence[memoryview]]:
+    view = memoryview(message.room)
     group: list[memoryview] = []
     size = 0
     for first, stop in zip(*regions, strict=True):

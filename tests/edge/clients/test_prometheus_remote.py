@@ -91,6 +91,51 @@ def test_samples_of_these_decades_are_rows_and_read_as_field_by_field(
         assert mine.tobytes() == theirs.astype(mine.dtype).tobytes()
 
 
+def outcome(reader: RemoteReader, body: bytes) -> object:
+    """Return everything that ``reader`` makes of an answer: its block, or its refusal."""
+    try:
+        block = reader.block(body)
+    except Terminal as refusal:
+        return str(refusal)
+    return block.labels, [samples_of(block, index) for index in range(len(block.labels))]
+
+
+NAMES = st.sampled_from(["a", "b", "c", "a-longer-one"])
+LINES = st.lists(
+    st.tuples(NAMES.map(lambda name: (*UP, ("n", name))), st.one_of(st.just([]), ANY_SERIES)),
+    max_size=5,
+)
+
+
+@given(st.lists(st.tuples(LINES, st.integers(0, 200)), min_size=2, max_size=5))
+def test_what_was_read_before_is_never_seen_in_what_is_read_now(
+    answers: list[tuple[list[Line], int]],
+) -> None:
+    """Room and guesses are used again: also where the same series stand otherwise, or an answer is cut."""
+    reader = RemoteReader()
+    for lines, cut in answers:
+        message = bytes(cramjam.snappy.decompress_raw(answer_to(lines)))
+        for body in (packed(message), packed(message[: len(message) - cut])):
+            assert outcome(reader, body) == outcome(RemoteReader(), body)
+
+
+def test_labels_that_begin_as_those_of_last_time_are_not_taken_for_them() -> None:
+    reader = RemoteReader()
+    more = (*UP, ("zone", "z"))
+    for labels in (UP, more, UP, more):
+        assert reader.block(answer_to([(labels, [(NOW, 1.0)])])).labels == (labels,)
+
+
+def test_room_is_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "ROOM_BYTES_MAX", 1000)
+    reader = RemoteReader()
+    for count, kept in ((30, True), (100, False), (1, True)):
+        block = reader.block(answer_to([(UP, [(NOW + n, 1.5) for n in range(count)])]))
+        assert len(block.stamps) == count
+        assert (len(reader._room) >= 18 * count) is kept
+        assert len(reader._room) <= 1000
+
+
 SIX = st.sampled_from(
     [b"\x80\x80\x80\x80\x80\x01", b"\xa0\xf3\xb9\xd1\xb8\x33", b"\x01\x80\x80\x80\x80\x80"]
 )
