@@ -300,7 +300,10 @@ class LogStream:
     def _lateness(self, piece: bytes) -> float:
         """Return by how many seconds the log is later than it was at best."""
         self._stamp = self.place.seam.latest(piece) or self._stamp
-        late = self._road.clock.now().timestamp() - self._stamp if self._stamp else 0.0
+        if not self._stamp:
+            return 0.0
+        # Only differences count, and a wall clock may be set: then all logs would look late for ever.
+        late = self._road.clock.monotonic() - self._stamp
         self._least_late = min(self._least_late, late)
         return late - self._least_late
 

@@ -16,6 +16,7 @@ from opsagent.runtime.clock import SystemClock
 from opsagent.sources import log_pace
 from opsagent.sources.pod_logs import LogPlan, PodLogs
 from tests.fakes import virtual_time
+from tests.fakes.beset import SteppingClock
 from tests.fakes.chance import MiddleChance
 from tests.fakes.log_source import Containers, Heard
 from tests.fakes.virtual_time import EPOCH, LoopClock
@@ -171,6 +172,30 @@ def test_a_backlog_is_read_whole_however_long_that_takes() -> None:
         return heard
 
     assert len(virtual_time.run(main()).entries) == 4000
+
+
+def test_a_clock_that_is_set_makes_no_log_late() -> None:
+    """Three megabytes at once are a backlog and no flood, and are read in the seconds that follow."""
+
+    async def main() -> PodLogs:
+        clock = SteppingClock()
+        source, heard = Containers(LoopClock()), Heard()
+        logs = PodLogs(source, source.pods, heard.take, plan=LogPlan(EPOCH), clock=clock, chance=MiddleChance())  # fmt: skip
+        source.add("a")
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(logs.run())
+            await asyncio.sleep(5)
+            for hours in (0, 1, 24, -24, 0, 87_600):
+                source.write("a", "before")
+                await asyncio.sleep(1)
+                clock.step = dt.timedelta(hours=hours)
+                source.write("a", *[b"z" * 10_000] * 300)
+                await asyncio.sleep(20)
+            task.cancel()
+        assert len(heard.entries) == 6 * 301
+        return logs
+
+    assert virtual_time.run(main()).status().skipped_lines_total == 0
 
 
 def test_a_line_of_100_megabytes_is_cut_and_counted_and_the_next_is_whole() -> None:
