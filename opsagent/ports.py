@@ -798,6 +798,10 @@ class AlertIntake(Protocol):
         """
         ...
 
+    def refuse(self) -> None:
+        """Take note of a message that cannot be read."""
+        ...
+
 
 class Notifier(Protocol):
     """One receiver of messages. Raises: Transient (try again), Terminal (it will never take this)."""

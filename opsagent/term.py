@@ -163,6 +163,7 @@ class Leading:
     def _counters(self) -> Tree:
         return {
             "alerts_taken_total": self._opened.intake.taken_total,
+            "alert_bodies_refused_total": self._opened.intake.refused_total,
             "alerts_unused_total": self._pipeline.reported.unused_total,
             "alerts_dropped_total": self._pipeline.reported.dropped_total,
             "events_ignored_total": self._pipeline.ignored_total,

@@ -26,10 +26,13 @@ def webhook(intake: AlertIntake) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint over ``intake``."""
 
     async def take(request: Request) -> Response:
-        body = await read_body(request, BODY_BYTES_MAX)
         try:
-            alerts = reported(body)
+            alerts = reported(await read_body(request, BODY_BYTES_MAX))
+        except HTTPException:  # too much of it, or too slow
+            intake.refuse()
+            raise
         except Terminal as error:
+            intake.refuse()
             log.warning("alerts.refused", reason=str(error))
             raise HTTPException(400, str(error)) from None
         await intake.take(alerts)

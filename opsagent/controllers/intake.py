@@ -24,6 +24,7 @@ class Intake:
         self._now = now
         self._term: tuple[Pipeline, Fold] | None = None
         self.taken_total = 0
+        self.refused_total = 0
         self.heard_at: dt.datetime | None = None
 
     def begin(self, pipeline: Pipeline, fold: Fold) -> None:
@@ -33,6 +34,10 @@ class Intake:
     def end(self) -> None:
         """Take none until the next term."""
         self._term = None
+
+    def refuse(self) -> None:
+        """Count a message that cannot be read."""
+        self.refused_total += 1
 
     async def take(self, alerts: tuple[ReportedAlert, ...]) -> None:
         """Take the alerts in; what follows from them is durable when this returns.

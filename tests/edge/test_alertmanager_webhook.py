@@ -20,7 +20,11 @@ PATH = "/v1/alertmanager"
 class RecordingIntake:
     def __init__(self, failure: Exception | None = None) -> None:
         self.taken: list[ReportedAlert] = []
+        self.refused = 0
         self._failure = failure
+
+    def refuse(self) -> None:
+        self.refused += 1
 
     async def take(self, alerts: tuple[ReportedAlert, ...]) -> None:
         if self._failure is not None:
@@ -114,12 +118,15 @@ async def test_what_can_never_be_read_is_refused_without_repeating_it(
     assert words in message
     assert "password-like" not in message
     assert not intake.taken
+    assert intake.refused == 1
 
 
 async def test_too_much_is_refused() -> None:
-    async with asked(RecordingIntake()) as client:
+    intake = RecordingIntake()
+    async with asked(intake) as client:
         answer = await client.post(PATH, content=b" " * (BODY_BYTES_MAX + 1))
         assert answer.status_code == 413
+        assert intake.refused == 1
         whole = body(told())
         padded = whole + b" " * (BODY_BYTES_MAX - len(whole))
         assert (await client.post(PATH, content=padded)).status_code == 200
