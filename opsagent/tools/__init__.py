@@ -14,6 +14,7 @@ from opsagent.tools.logs import Logs
 from opsagent.tools.metrics import Metrics
 from opsagent.tools.objects import Objects
 from opsagent.tools.propose import Propose, ProposePlan
+from opsagent.tools.topology import Neighbours
 from opsagent.tools.traces import Traces
 
 
@@ -33,6 +34,7 @@ def toolset(
     return (
         Objects(inventory),
         Events(inventory),
+        Neighbours(inventory),
         Logs(inventory, reader),
         Metrics(metrics),
         *_of_archives(inventory, log_archive, trace_archive),

@@ -13,8 +13,7 @@ from opsagent.model.entity import Entity, Kind
 from opsagent.model.topology import Edge, EdgeType, Presence, TopologySize, Vertex
 from opsagent.signals import graph, topology as topology_module
 from opsagent.signals.topology import SHARED, Topology
-from tests.fakes.objects import after, event, meta
-from tests.fakes.places import (
+from tests.fakes.joined_shop import (
     CART,
     SHOP,
     WEB,
@@ -27,6 +26,7 @@ from tests.fakes.places import (
     topology_of,
     vertex,
 )
+from tests.fakes.objects import after, event, meta
 
 POD = vertex("Pod", "web-1-a")
 NODE = vertex("Node", "node-1", "")

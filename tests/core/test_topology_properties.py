@@ -9,8 +9,8 @@ from opsagent.model.entity import Entity, Kind
 from opsagent.model.topology import Edge, EdgeType, Neighbourhood, TopologySize, Vertex
 from opsagent.signals.joins import Joins
 from opsagent.signals.topology import SHARED, Topology
+from tests.fakes.joined_shop import SHOP, box, env, owner, topology_of
 from tests.fakes.objects import meta
-from tests.fakes.places import SHOP, box, env, owner, topology_of
 
 NAMES = st.sampled_from(["a", "b", "c"])
 SPACES = st.sampled_from(["shop", "bank"])

@@ -23,6 +23,7 @@ from tests.fakes.virtual_time import run
 NAMES = (
     "objects",
     "events",
+    "topology",
     "logs",
     "metrics",
     "propose_plan",
@@ -47,7 +48,7 @@ KEYS = (
         "action",
         "to_revision",
     ),
-    *("reason", "uid", "image", "command", "measure", "minutes", "replicas"),
+    *("reason", "uid", "image", "command", "measure", "minutes", "hops", "replicas"),
 )
 values = (
     st.sampled_from(WORDS) | st.integers(-3, 5) | st.booleans() | st.none() | st.text(max_size=8)

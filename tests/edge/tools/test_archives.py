@@ -91,10 +91,10 @@ def outside(result: ToolResult) -> str:
 
 
 def test_they_are_there_only_where_an_archive_is() -> None:
-    usual = ["objects", "events", "logs", "metrics", "propose_plan"]
+    usual = ["objects", "events", "topology", "logs", "metrics", "propose_plan"]
     assert list(made()) == usual
     both = made(log_archive=ScriptedLogArchive(), trace_archive=ScriptedTraceArchive())
-    assert list(both) == [*usual[:4], "archived_logs", "traces", "propose_plan"]
+    assert list(both) == [*usual[:5], "archived_logs", "traces", "propose_plan"]
 
 
 def test_every_field_is_required_and_nothing_else_is_taken() -> None:

@@ -46,8 +46,9 @@ async def run(name: str, arguments: dict[str, Any], **world: Any) -> ToolResult:
     return await tools(**world)[name].run(json.dumps(arguments), CASE)
 
 
-def test_there_are_four_that_read_and_one_that_proposes() -> None:
-    assert list(tools()) == ["objects", "events", "logs", "metrics", "propose_plan"]
+def test_there_are_five_that_read_and_one_that_proposes() -> None:
+    names = ["objects", "events", "topology", "logs", "metrics", "propose_plan"]
+    assert list(tools()) == names
 
 
 def test_every_field_of_every_tool_is_required_and_nothing_else_is_taken() -> None:
