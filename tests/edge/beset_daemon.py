@@ -20,6 +20,7 @@ from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import LogsSettings, Settings
+from opsagent.settings_telemetry import MetricsSettings
 from opsagent.sim import Fault, fault_patch
 from opsagent.world import World
 from tests.fakes.beset import SteppingClock
@@ -85,7 +86,11 @@ def beset(state: Path, trouble: Trouble) -> Outcome:
                 await _create(stage, "flood")
                 await asyncio.sleep(10)
             daemon = Daemon(
-                Settings(state_dir=state, logs=LogsSettings(streams_max=50)),
+                Settings(
+                    state_dir=state,
+                    logs=LogsSettings(streams_max=50),
+                    metrics=MetricsSettings(url="http://in.this.process"),
+                ),
                 World(
                     clock=clock,
                     chance=SystemChance(7),

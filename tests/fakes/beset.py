@@ -36,6 +36,7 @@ class BesetCluster:
     Attributes:
         items: JSON of what is no object, put into every page of every kind in ``lists``.
         lists: the last part of the paths that are beset.
+        echoes: how often each event of a beset watch is told again.
         lines: told at the beginning of every watch of these kinds.
         floods: the log of a pod whose name begins so is this instead, at the first connection.
     """
@@ -45,8 +46,10 @@ class BesetCluster:
     lists: frozenset[str] = frozenset()
     lines: Sequence[bytes] = ()
     floods: Mapping[str, Chunks] = field(default_factory=dict)
+    echoes: int = 0
     items_sent: int = 0
     lines_sent: int = 0
+    echoes_sent: int = 0
     _flooded: set[str] = field(default_factory=set)
 
     async def request(
@@ -99,7 +102,9 @@ class BesetCluster:
             self.lines_sent += 1
             yield line + b"\n"
         async for chunk in chunks:
-            yield chunk
+            for line in chunk.splitlines(keepends=True):  # whole lines, from the sim
+                self.echoes_sent += self.echoes * (b'"BOOKMARK"' not in line)
+                yield line * (1 + self.echoes)
 
     async def aclose(self) -> None:
         """End all open streams."""
