@@ -60,7 +60,7 @@ class RememberSeries:
         if selection not in self._windows:
             if not len(block.stamps):  # the first samples are still to come, and may be old
                 return
-            oldest_ms = int(block.stamps.min())
+            oldest_ms = min(int(block.stamps.min()), now_ms)  # a stamp may lie in the future
             begin_ms = self._begins_ms.get(selection, oldest_ms)
             self._windows[selection] = SeriesWindow(begin_ms)
         for told in self._windows[selection].take(block, now_ms):

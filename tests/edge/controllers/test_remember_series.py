@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -94,6 +95,18 @@ def disk() -> Disk:
 @pytest.fixture
 def life(disk: Disk) -> Life:
     return Life(disk, Wall())
+
+
+async def test_stamps_from_the_future_do_not_decide_where_a_window_begins(
+    disk: Disk, life: Life
+) -> None:
+    """A server whose clock is a year ahead, and is set right a moment later."""
+    await life.remember.take(UP, samples(600_000, 600_001), life.clock.now())
+    await life.scraped(0, 13)
+    assert disk.numbers() == [0]
+    windows: Any = life.remember.status()["windows"]
+    assert windows["targets_up"]["ahead_total"] == 2
+    assert windows["targets_up"]["late_total"] == 0
 
 
 async def test_a_bin_is_kept_once_all_of_it_has_come(disk: Disk, life: Life) -> None:
