@@ -61,10 +61,10 @@ class EdgeType(StrEnum):
     LISTS = "lists"  # an EndpointSlice to a Pod
     ROUTES_TO = "routes_to"  # an Ingress to a Service
     RUNS_ON = "runs_on"  # a Pod to its Node
-    USES = "uses"  # to a ConfigMap, Secret, claim or ServiceAccount without which it does not start
+    USES = "uses"  # to a ConfigMap, Secret, claim, ServiceAccount or class without which it does not start
     MAY_USE = "may_use"  # likewise, but it starts without
     BOUND_TO = "bound_to"  # a claim to its volume, a volume to its claim
-    OF_CLASS = "of_class"  # a claim or volume to its StorageClass
+    OF_CLASS = "of_class"  # a bound claim or a volume to its StorageClass
     SCALES = "scales"  # an autoscaler to its target
     NAMED_BY = "named_by"  # a StatefulSet to the Service that names its pods
     ADDRESSES = "addresses"  # a setting holds the address of a Service; only while there is one
@@ -73,7 +73,7 @@ class EdgeType(StrEnum):
 
 
 # What may be missing without anything being wrong.
-NOT_NEEDED = frozenset({EdgeType.MAY_USE, EdgeType.CALLS})
+NOT_NEEDED = frozenset({EdgeType.MAY_USE, EdgeType.OF_CLASS, EdgeType.CALLS})
 NEEDED = tuple(each for each in EdgeType if each not in NOT_NEEDED)
 
 

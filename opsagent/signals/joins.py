@@ -86,32 +86,42 @@ def owner_of(item: kube.KubeObject) -> Vertex | None:
     return near(owner.kind, item.meta.namespace, owner.name)
 
 
-def is_over(item: kube.KubeObject) -> bool:
+def is_over(item: kube.Pod | kube.Job) -> bool:
     """Return whether ``item`` has come to its end and needs nothing any more."""
-    match item:
-        case kube.Pod():
-            return item.phase in _ENDED
-        case kube.Job():
-            return item.completed_at is not None or any(
-                each.type in ("Complete", "Failed") and each.status == "True"
-                for each in item.conditions
+    if isinstance(item, kube.Pod):
+        return item.phase in _ENDED
+    return item.completed_at is not None or any(
+        each.type in ("Complete", "Failed") and each.status == "True" for each in item.conditions
+    )
+
+
+def says_the_same(old: kube.KubeObject, new: kube.KubeObject) -> bool:
+    """Return whether a new state surely joins as the old one did, found without looking at all that it says.
+
+    Most news is of this sort: a pod's status, the readiness of an endpoint.
+    """
+    match old, new:
+        case kube.Pod(), kube.Pod():
+            return (
+                old.spec is new.spec
+                and old.containers is new.containers
+                and old.node_name == new.node_name
+                and old.meta.owner == new.meta.owner
+                and old.meta.labels == new.meta.labels
+                and is_over(old) == is_over(new)
+            )
+        case kube.EndpointSlice(), kube.EndpointSlice():
+            return (
+                old.service_name == new.service_name
+                and old.meta.owner == new.meta.owner
+                and _targets(old) == _targets(new)
             )
         case _:
             return False
 
 
-def says_the_same(old: kube.KubeObject, new: kube.KubeObject) -> bool:
-    """Return whether a pod's new state surely joins as its old one did: most news of pods is of their status."""
-    return (
-        isinstance(old, kube.Pod)
-        and isinstance(new, kube.Pod)
-        and old.spec is new.spec
-        and old.containers is new.containers
-        and old.node_name == new.node_name
-        and old.meta.owner == new.meta.owner
-        and old.meta.labels == new.meta.labels
-        and is_over(old) == is_over(new)
-    )
+def _targets(item: kube.EndpointSlice) -> list[tuple[str, str]]:
+    return [(each.target_kind, each.target_name) for each in item.endpoints]
 
 
 def selector_of(item: kube.KubeObject | None) -> kube.LabelSelector | None:
@@ -237,7 +247,9 @@ def _claim(item: kube.PersistentVolumeClaim) -> Iterator[Reference]:
     if item.volume_name:
         yield EdgeType.BOUND_TO, Vertex(Kind.PERSISTENT_VOLUME, "", item.volume_name)
     if item.storage_class:
-        yield EdgeType.OF_CLASS, Vertex(Kind.STORAGE_CLASS, "", item.storage_class)
+        # What is bound keeps the name of a class that may never have been there: it names what fits.
+        edge_type = EdgeType.OF_CLASS if item.volume_name else EdgeType.USES
+        yield edge_type, Vertex(Kind.STORAGE_CLASS, "", item.storage_class)
 
 
 @_says.register

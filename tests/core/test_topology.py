@@ -280,6 +280,15 @@ def test_what_may_be_missing_does_not_dangle_and_a_secret_is_never_known() -> No
     assert made.presence(vertex("Secret", "registry")) is Presence.UNKNOWN
 
 
+def test_a_claim_needs_its_class_until_it_is_bound() -> None:
+    waiting = kube.PersistentVolumeClaim(meta("data"), storage_class="manual")
+    made = topology_of(waiting)
+    assert made.dangling() == (vertex("StorageClass", "manual", ""),)
+    made.update(replace(waiting, volume_name="pv-1"))
+    made.update(kube.PersistentVolume(meta("pv-1", namespace=""), storage_class="manual"))
+    assert made.dangling() == ()
+
+
 def test_a_selector_that_meets_nobody_is_found_by_its_text() -> None:
     made = topology_of(
         a_service("cart", {"tier": "back", "app": "cart"}),
@@ -349,6 +358,16 @@ def test_a_pod_whose_status_alone_is_news_keeps_its_edges_and_shows_its_new_stat
     made.update(replace(pod, reason="Evicted"))
     assert made.size() == before
     assert made.item(POD) == replace(pod, reason="Evicted")
+
+
+def test_an_endpoint_whose_readiness_alone_is_news_keeps_its_edges_and_one_that_moves_does_not() -> None:  # fmt: skip
+    listed = next(item for item in SHOP if isinstance(item, kube.EndpointSlice))
+    made = topology_of(*SHOP)
+    before = told(made, vertex("EndpointSlice", "cart-x"))
+    made.update(replace(listed, endpoints=(replace(listed.endpoints[0], is_ready=False),)))
+    assert told(made, vertex("EndpointSlice", "cart-x")) == before
+    made.update(replace(listed, endpoints=(replace(listed.endpoints[0], target_name="web-1-a"),)))
+    assert "EndpointSlice/cart-x lists Pod/web-1-a" in told(made, POD)
 
 
 def test_many_templates_are_said_right_also_when_what_is_known_of_them_is_forgotten() -> None:

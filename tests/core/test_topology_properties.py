@@ -6,7 +6,14 @@ from hypothesis import given, strategies as st
 
 from opsagent.model import kube
 from opsagent.model.entity import Entity, Kind
-from opsagent.model.topology import Edge, EdgeType, Neighbourhood, TopologySize, Vertex
+from opsagent.model.topology import (
+    NOT_NEEDED,
+    Edge,
+    EdgeType,
+    Neighbourhood,
+    TopologySize,
+    Vertex,
+)
 from opsagent.signals.joins import Joins
 from opsagent.signals.topology import SHARED, Topology
 from tests.fakes.joined_shop import SHOP, box, env, owner, topology_of
@@ -74,7 +81,12 @@ OBJECTS: st.SearchStrategy[kube.KubeObject] = st.one_of(
         service_name=NAMES,
         endpoints=NAMES.map(lambda n: (kube.Endpoint((), target_kind="Pod", target_name=n),)),
     ),
-    st.builds(kube.PersistentVolumeClaim, metas(), volume_name=NAMES, storage_class=NAMES),
+    st.builds(
+        kube.PersistentVolumeClaim,
+        metas(),
+        volume_name=st.sampled_from(["", "a"]),
+        storage_class=NAMES,
+    ),
     st.builds(kube.ConfigMap, metas()),
 )
 # (object, whether it goes instead of coming)
@@ -178,7 +190,7 @@ def _selector(item: kube.KubeObject) -> kube.LabelSelector | None:
 def test_what_dangles_is_what_is_needed_and_not_there(news: list[tuple[kube.KubeObject, bool]]) -> None:  # fmt: skip
     made, there = folded(news)
     edges = {edge for each in there for edge in made.edges(Vertex.of(kube.entity_of(each)))}
-    needed = {edge.target for edge in edges if edge.type is not EdgeType.MAY_USE}
+    needed = {edge.target for edge in edges if edge.type not in NOT_NEEDED}
     known = {kind.value for kind in Kind}
     # Every namespace is either seen or, since no Namespace is there, gone.
     absent = {each for each in needed if made.item(each) is None and each.kind in known}
