@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from opsagent.signals.logs.scrubbing import Scrubber
+from opsagent.signals.logs.words import alike
 from opsagent.signals.secrets import MARK, Suspicion, scrub, suspicion
 from tests.core.test_redaction import HOSTILE, SHAPES, TOKENS
 
@@ -49,7 +50,7 @@ def test_looking_words_up_finds_what_looking_at_the_whole_finds(text: str) -> No
 
 @given(texts)
 def test_a_harmless_text_holds_nothing(text: str) -> None:
-    if Scrubber().is_harmless(text):
+    if Scrubber().is_harmless(alike(text)):
         assert scrub(text) == text
 
 

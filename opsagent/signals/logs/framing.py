@@ -11,7 +11,6 @@ Source of the format: the container runtime interface's log format in the kubele
 
 import datetime as dt
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,25 +60,27 @@ class Framer:
         self._cut = 0  # bytes of the held line that went
         self._parts: dict[str, Line] = {}
 
-    def feed(self, chunk: bytes) -> Iterator[Line]:
-        """Yield the lines that ``chunk`` completes. Run it to its end, else what is left of the chunk is lost."""
-        self.framed.bytes += len(chunk)
+    def feed(self, chunk: bytes) -> list[Line]:
+        """Return the lines that ``chunk`` completes."""
         *ended, rest = chunk.split(b"\n")
-        for piece in ended:
-            encoded, cut = self._released(piece) if self._held else (piece, 0)
-            line = self._line(encoded, cut)
-            if line is not None:
-                yield line
+        self.framed.bytes += len(chunk)
+        self.framed.lines += len(ended)
+        lines: list[Line | None] = []
+        if ended and self._held:
+            lines.append(self._line(*self._released(ended.pop(0))))
+        lines.extend(map(self._line, ended))
         self._hold(rest)
+        return [line for line in lines if line is not None]
 
-    def close(self) -> Iterator[Line]:
-        """Yield what is left at the end of the log: a line without its end, parts without their last."""
+    def close(self) -> list[Line]:
+        """Return what is left at the end of the log: a line without its end, parts without their last."""
+        line = None
         if self._held:
+            self.framed.lines += 1
             line = self._line(*self._released(b""))
-            if line is not None:
-                yield line
-        yield from self._parts.values()
+        left = [*([] if line is None else [line]), *self._parts.values()]
         self._parts.clear()
+        return left
 
     def _hold(self, piece: bytes) -> None:
         room = _HELD_BYTES_MAX - len(self._held)
@@ -94,22 +95,25 @@ class Framer:
         self._cut = 0
         return encoded, cut
 
-    def _line(self, encoded: bytes, cut: int) -> Line | None:
+    def _line(self, encoded: bytes, cut: int = 0) -> Line | None:
         """Return the line that these bytes are, None if it is a part of one."""
-        self.framed.lines += 1
         prefix = _PREFIX.match(encoded)
         if prefix is None or not (self._has_stamps or prefix[3]):
             return Line(None, "", self._text(encoded, cut))
-        at, stream, tag = _instant(prefix[1]), (prefix[2] or b"").decode(), prefix[3]
-        line = Line(at, stream, self._text(encoded[prefix.end() :], cut))
-        if tag is None or (tag == b"F" and stream not in self._parts):
-            return line
-        before = self._parts.pop(stream, None)
+        stamp, stream, tag = prefix.groups()
+        text = self._text(encoded[prefix.end() :], cut)
+        if tag is None:
+            return Line(_instant(stamp), "", text)
+        return self._part(Line(_instant(stamp), stream.decode(), text), is_last=tag == b"F")
+
+    def _part(self, line: Line, *, is_last: bool) -> Line | None:
+        """Take in what a runtime wrote: a line, or a part of one; return the line if it is complete."""
+        before = self._parts.pop(line.stream, None)
         if before is not None:
-            line = Line(before.at, stream, self._shortened(before.text + line.text))
-        if tag == b"F":
+            line = Line(before.at, line.stream, self._shortened(before.text + line.text))
+        if is_last:
             return line
-        self._parts[stream] = line
+        self._parts[line.stream] = line
         return None
 
     def _shortened(self, text: str) -> str:
@@ -124,11 +128,13 @@ class Framer:
         if len(encoded) > LINE_BYTES_MAX:
             cut += len(encoded) - LINE_BYTES_MAX
             encoded = encoded[:LINE_BYTES_MAX]
-        text = encoded.decode(errors="replace").removesuffix("\r")
-        if _is_binary(text):
-            self.framed.binary_lines += 1
-            self.framed.binary_bytes += len(encoded) + cut
-            return f"(binary, {len(encoded) + cut} bytes)"
+        text = encoded.decode(errors="replace")
+        if not text.isprintable() or "\ufffd" in text:  # few lines; what follows is slower
+            text = text.removesuffix("\r")
+            if _is_binary(text):
+                self.framed.binary_lines += 1
+                self.framed.binary_bytes += len(encoded) + cut
+                return f"(binary, {len(encoded) + cut} bytes)"
         if cut:
             self.framed.cut_lines += 1
             self.framed.cut_bytes += cut
@@ -144,8 +150,6 @@ def _instant(stamp: bytes) -> dt.datetime | None:
 
 
 def _is_binary(text: str) -> bool:
-    if text.isprintable() and "\ufffd" not in text:
-        return False  # most lines; the search below is slower
     return len(_NOT_TEXT.findall(text)) > _CONTROL_SHARE_MAX * len(text)
 
 

@@ -4,6 +4,8 @@ Theory of operation. ``feed`` takes bytes as they come and returns the entries t
 stays open until the next line, so the owner calls ``flush`` when the log has been silent for a second or
 ends. Everything in an entry went through redaction as one text, because a key is printed over many lines.
 
+A line that was read before, but for its digits and ids, is not read again (see ``lines``).
+
 What gets a template is the message of the first line. Behind a stack trace's it is followed by its last cause,
 so that one failure has one template however deep it happened.
 
@@ -18,8 +20,10 @@ from opsagent.model.log import LogEntry
 from opsagent.signals.logs.framing import Framed, Framer, Line
 from opsagent.signals.logs.joining import Joiner, Record
 from opsagent.signals.logs.mining import Miner
-from opsagent.signals.logs.reading import read
+from opsagent.signals.logs.reading import Reading, read
 from opsagent.signals.logs.scrubbing import Scrubber
+from opsagent.signals.logs.templates import Template
+from opsagent.signals.logs.words import alike
 from opsagent.signals.secrets import scrub
 
 _CAUSE = re.compile(
@@ -60,31 +64,76 @@ class LogIntake:
         return [*self._entries(self._framer.close(), now), *self.flush(now)]
 
     def _entries(self, lines: Iterable[Line], now: dt.datetime) -> list[LogEntry]:
-        records = (self._joiner.feed(line) for line in lines)
+        records = map(self._joiner.feed, lines)
         return [self._entry(record, now) for record in records if record is not None]
 
     def _entry(self, record: Record, now: dt.datetime) -> LogEntry:
+        text, *more = record.lines
+        if more:
+            return self._read(record, now, b"")
+        line = alike(text)
+        known = self._scrubber.lines.find(line, text)
+        if known is not None and record.at is not None:
+            template = self._miner.seen(known[1])
+            if template is not None:
+                return LogEntry(
+                    record.at,
+                    record.stream,
+                    known[0],
+                    template.id,
+                    template.text,
+                    text,
+                    is_new=False,
+                    dropped_lines=record.dropped,
+                )
+        return self._read(record, now, line)
+
+    def _read(self, record: Record, now: dt.datetime, line: bytes) -> LogEntry:
+        """Return the entry of a record of which nothing is known; ``line`` is its only line, made alike."""
         reading = read(record.lines[0])
-        template, message = self._miner.mine(_message(reading.message, record.lines))
+        if len(record.lines) == 1:
+            template, text = self._mined(record.lines[0], line, reading)
+        else:
+            template, text = self._mined_trace(record.lines, reading)
         return LogEntry(
             record.at or reading.at(now) or now,
             record.stream,
             reading.severity,
             template.id,
             template.text,
-            self._text(record.lines, reading.message, message),
+            text,
             template.count == 1,
             record.dropped,
         )
 
-    def _text(self, lines: tuple[str, ...], raw_message: str, message: str) -> str:
-        """Return the record without secrets; a message that ends its line need not be looked through again."""
+    def _mined(self, text: str, line: bytes, reading: Reading) -> tuple[Template, str]:
+        """Return the template of one line, and the line without secrets; remember it if there are none."""
+        scrubber, message = self._scrubber, reading.message
+        head, tail = _parted(text, line, message)
+        shape = scrubber.shape_if_harmless(tail)
+        if shape is None:
+            return self._miner.mine(message)[0], scrub(text)
+        if not scrubber.is_harmless(head):
+            return self._miner.take(shape, message), scrub(text)
+        scrubber.lines.remember(line, reading, shape)
+        return self._miner.take(shape, message), text
+
+    def _mined_trace(self, lines: tuple[str, ...], reading: Reading) -> tuple[Template, str]:
         text = "\n".join(lines)
-        head = text[: len(text) - len(raw_message)]
-        is_tail = len(lines) == 1 and head[-1:].isspace() and text.endswith(raw_message)
-        if is_tail and self._scrubber.is_harmless(head):
-            return head + message
-        return text if self._scrubber.is_harmless(text) else scrub(text)
+        template, _ = self._miner.mine(_message(reading.message, lines))
+        return template, text if self._scrubber.is_harmless(alike(text)) else scrub(text)
+
+
+def _parted(text: str, line: bytes, message: str) -> tuple[bytes, bytes]:
+    """Return what has to be looked through beside the message, and the message, both made alike.
+
+    A message that ends its line, and begins with a word, need not be looked through again.
+    """
+    at = len(text) - len(message)
+    if text.endswith(message) and (at == 0 or text[at - 1].isspace()):
+        at = at if text.isascii() else len(line) - len(message.encode(errors="replace"))
+        return line[:at], line[at:]
+    return line, alike(message)
 
 
 def _message(message: str, lines: tuple[str, ...]) -> str:

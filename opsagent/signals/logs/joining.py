@@ -50,7 +50,7 @@ class Record(NamedTuple):
 
 
 class _Open:
-    """A record that may go on."""
+    """A record of several lines, or of a key, that may go on."""
 
     __slots__ = ("at", "dropped", "is_key", "lines", "size")
 
@@ -60,24 +60,37 @@ class _Open:
         self.lines = [text]
         self.size = len(text)
         self.dropped = 0
-        self.is_key = _KEY_OPENS in text and _KEY_ENDS not in text
+        self.is_key = _opens_key(text)
 
 
 @dataclass(slots=True)
 class Joiner:
-    """The records of one log; its streams apart. One owner."""
+    """The records of one log; its streams apart. One owner.
 
-    _open: dict[str, _Open] = field(default_factory=dict)
+    Most records are one line: such a one is held as it is, until another line turns out to go on with it.
+    """
+
+    _open: dict[str, Line | _Open] = field(default_factory=dict)
 
     def feed(self, line: Line) -> Record | None:
         """Take one line; return the record that it ends, if any."""
-        text = line.text
-        held = self._open.get(line.stream)
-        if held is not None and (held.is_key or not _BEGINS.match(text)) and _goes_on(held, text):
+        stream, text = line.stream, line.text
+        held = self._open.get(stream)
+        if held is None:
+            self._open[stream] = line
+            return None
+        if isinstance(held, Line):
+            if not _opens_key(held.text) and (
+                _BEGINS.match(text) or not _goes_on(held.text, text, is_single=True)
+            ):
+                self._open[stream] = line
+                return Record(held.at, stream, (held.text,))
+            held = self._open[stream] = _Open(held)
+        if _key_goes_on(held, text) if held.is_key else _trace_goes_on(held, text):
             _extend(held, text)
             return None
-        self._open[line.stream] = _Open(line)
-        return None if held is None else _record(line.stream, held)
+        self._open[stream] = line
+        return _record(stream, held)
 
     def flush(self) -> tuple[Record, ...]:
         """Return the open records and forget them."""
@@ -86,24 +99,32 @@ class Joiner:
         return records
 
 
-def _record(stream: str, held: _Open) -> Record:
+def _record(stream: str, held: Line | _Open) -> Record:
+    if isinstance(held, Line):
+        return Record(held.at, stream, (held.text,))
     return Record(held.at, stream, tuple(held.lines), held.dropped)
 
 
-def _goes_on(held: _Open, text: str) -> bool:
-    if held.is_key:
-        return _key_goes_on(held, text)
+def _opens_key(text: str) -> bool:
+    return _KEY_OPENS in text and _KEY_ENDS not in text
+
+
+def _trace_goes_on(held: _Open, text: str) -> bool:
+    return not _BEGINS.match(text) and _goes_on(held.lines[0], text, is_single=len(held.lines) == 1)
+
+
+def _goes_on(first: str, text: str, *, is_single: bool) -> bool:
+    """Tell whether ``text`` goes on with the record that ``first`` begins."""
     if not text or text.isspace():
-        return len(held.lines) > 1 or _is_trace(held)
+        return not is_single or _is_trace(first)
     if text[0] in " \t":
         return True
-    if held.lines[0].startswith(_GO_OPENS):
+    if first.startswith(_GO_OPENS):
         return _GO.match(text) is not None
     return _TRACE.match(text) is not None
 
 
-def _is_trace(held: _Open) -> bool:
-    first = held.lines[0]
+def _is_trace(first: str) -> bool:
     return first.startswith(_GO_OPENS) or _TRACE.match(first) is not None
 
 

@@ -46,13 +46,22 @@ class Miner:
     def mine(self, text: str) -> Mined:
         """Count one line; return its template and the line without secrets."""
         clean, shape = self._scrubber.scrubbed(text)
+        return self.take(shape, clean), clean
+
+    def take(self, shape: Shape, clean: str) -> Template:
+        """Count one line by its shape; return its template. ``clean`` is the line without secrets."""
+        return self.seen(shape) or self._counted(self._found(shape, clean))
+
+    def seen(self, shape: Shape) -> Template | None:
+        """Count one line if its shape is known, and return its template; else None, and nothing is counted."""
         template = self._known.get(shape)
-        if template is None or template.into is not None:
-            template = self._found(template, shape, clean)
+        return None if template is None or template.into is not None else self._counted(template)
+
+    def _counted(self, template: Template) -> Template:
         template.count += 1
         self.lines += 1
         template.last = self.lines
-        return template, clean
+        return template
 
     def templates(self) -> tuple[Template, ...]:
         """Return the live templates, in the order of their ids; ``overflow`` is not among them."""
@@ -62,8 +71,9 @@ class Miner:
         for bucket in self._buckets.values():
             yield from bucket.templates
 
-    def _found(self, known: Template | None, shape: Shape, text: str) -> Template:
+    def _found(self, shape: Shape, text: str) -> Template:
         """Return the template that took over from a known one, or learn the shape (again, if it was folded)."""
+        known = self._known.get(shape)
         latest = self.overflow if known is None else known.latest()
         if latest is self.overflow:
             return self._learned(shape, text)

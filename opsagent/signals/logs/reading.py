@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from opsagent.model.log import LogSeverity
 from opsagent.signals.logs.stamps import DAY_FIRST, SYSLOG, instant, leading_stamp, number_stamp
 
@@ -32,22 +34,28 @@ class Format(StrEnum):
 
 
 class Reading(NamedTuple):
-    """What one line says. ``stamp`` is the program's own as it stands there, None if it printed none."""
+    """What one line says. ``stamp`` is the program's own as it stands there, None if it printed none.
+
+    A field's text is looked at when somebody asks for the instant: mostly the runtime's stamp goes before.
+    ``is_by_number``: severity or message would not be the same with other digits in their places.
+    """
 
     format: Format
     severity: LogSeverity
     message: str
-    stamp: re.Match[str] | float | None
+    stamp: re.Match[str] | str | float | None
+    is_by_number: bool = False
 
     def at(self, near: dt.datetime) -> dt.datetime | None:
         """Return the instant that the stamp means; one without a year is of that of ``near``."""
-        match self.stamp:
+        stamp = leading_stamp(self.stamp) if isinstance(self.stamp, str) else self.stamp
+        match stamp:
             case None:
                 return None
             case re.Match():
-                return instant(self.stamp, near)
+                return instant(stamp, near)
             case _:
-                return number_stamp(self.stamp)
+                return number_stamp(stamp)
 
 
 _NAMES = {
@@ -59,11 +67,12 @@ _NAMES = {
     LogSeverity.FATAL: "fatal critical crit panic alert emerg emergency dpanic ftl f fault",
 }
 _SEVERITIES = {name: severity for severity, names in _NAMES.items() for name in names.split()}
-_LONG = "|".join(sorted((name for name in _SEVERITIES if len(name) > 2), key=len, reverse=True))  # noqa: PLR2004 - one and two letters are read elsewhere
+# A word in capitals, or one in brackets; whether it names a level is looked up. One class of letters begins it, since
+# such a pattern is looked for quickly; what stands before the letter is asked behind it.
 _LEVEL = re.compile(
-    rf"(?<![\w.=])(?-i:(?=[A-Z]{{3}}))(?P<bare>{_LONG})(?=[\s:|/\],-]|$)|[\[<(]\s?(?P<boxed>{_LONG})\s?[\])>]",
-    re.IGNORECASE,
+    r"[A-Z\[<(](?:(?<![\w.=].)(?<=[A-Z])[A-Z]{2}[A-Za-z]*(?=[\s:|/\],-]|$)|(?<![A-Z])\s?[A-Za-z]{3,}\s?[\])>])"
 )
+_BRACKETS = "[]<>()"
 # What stands between level and message: a Celery process, punctuation, Spring's process, thread and logger.
 _BEHIND_LEVEL = re.compile(
     r"(?:/[\w-]{1,64}\])?[\s\]):>|,-]*(?:\d{1,7} --- (?:\[[^\]]{0,64}\] ){1,2}\S{1,128} *: )?"
@@ -71,6 +80,7 @@ _BEHIND_LEVEL = re.compile(
 _SAYS = re.compile(
     r"(?i)(error|fatal|panic|warn(?:ing)?)\b|(traceback \(most|exception in |unhandled exception)|[\w.$]{1,128}(exception|error)(?::|$)"
 )
+_KLOG_LETTERS = frozenset("IWEFD")
 _KLOG = re.compile(r"([IWEFD])(?=\d{4} \d\d:\d\d:\d\d)")
 _KLOG_HEAD = re.compile(r"\s+\d+ [\w./-]{1,128}:\d+\] ")
 _KLOG_QUOTED = re.compile(r"\"((?:[^\"\\]++|\\.)*+)\"")
@@ -86,6 +96,7 @@ _REDIS_MARKS = {
 }
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")
 
+_JSON = msgspec.json.Decoder()
 _MESSAGE_KEYS = (
     "msg",
     "message",
@@ -116,9 +127,10 @@ def read(text: str) -> Reading:
     """Read the first line of a record."""
     if "\x1b" in text:
         text = _ANSI.sub("", text)
-    if text[:1] == "{":
+    first = text[:1]
+    if first == "{":
         return _json(text) or _plain(text)
-    if (letter := _KLOG.match(text)) is not None:
+    if first in _KLOG_LETTERS and (letter := _KLOG.match(text)) is not None:
         return _klog(letter[1], text[1:])
     if ("msg=" in text or "level=" in text) and _PAIR.match(text):
         return _logfmt(text)
@@ -132,12 +144,24 @@ def severity_of(name: str) -> LogSeverity:
 
 def _json(text: str) -> Reading | None:
     try:
-        parsed = json.loads(text)
+        parsed = _decoded(text)
     except (ValueError, RecursionError):
         return None
     assert isinstance(parsed, dict)  # nothing else begins with a brace
-    fields: dict[str, object] = {str(key).lower(): value for key, value in parsed.items()}
-    return _structured(Format.JSON, fields)
+    fields: dict[str, object] = parsed
+    names = "".join(fields)
+    if names != names.lower():
+        fields = {name.lower(): value for name, value in fields.items()}
+    reading = _structured(Format.JSON, fields)
+    return reading._replace(is_by_number=True) if "\\u" in text else reading
+
+
+def _decoded(text: str) -> object:
+    """Return what a JSON text means. ``json`` takes more texts, among them lone surrogates and NaN, and more time."""
+    try:
+        return _JSON.decode(text)
+    except (ValueError, RecursionError):
+        return json.loads(text)
 
 
 def _logfmt(text: str) -> Reading:
@@ -154,13 +178,12 @@ def _unescaped(text: str) -> str:
 
 
 def _structured(form: Format, fields: Mapping[str, object]) -> Reading:
-    message = _first(fields, _MESSAGE_KEYS)
-    return Reading(
-        form,
-        _structured_severity(_first(fields, _LEVEL_KEYS)),
-        message if isinstance(message, str) else _pairs(fields),
-        _structured_stamp(_first(fields, _STAMP_KEYS)),
-    )
+    message, level = _first(fields, _MESSAGE_KEYS), _first(fields, _LEVEL_KEYS)
+    is_by_number = isinstance(level, int)
+    if not isinstance(message, str):
+        message, is_by_number = _pairs(fields), True  # numbers in names tell their order
+    severity, stamp = _structured_severity(level), _structured_stamp(_first(fields, _STAMP_KEYS))
+    return Reading(form, severity, message, stamp, is_by_number)
 
 
 def _first(fields: Mapping[str, object], keys: tuple[str, ...]) -> object:
@@ -180,10 +203,8 @@ def _structured_severity(level: object) -> LogSeverity:
     return LogSeverity.UNKNOWN
 
 
-def _structured_stamp(stamp: object) -> re.Match[str] | float | None:
-    if isinstance(stamp, str):
-        return leading_stamp(stamp)
-    return stamp if isinstance(stamp, int | float) else None
+def _structured_stamp(stamp: object) -> str | float | None:
+    return stamp if isinstance(stamp, str | int | float) else None
 
 
 def _pairs(fields: Mapping[str, object]) -> str:
@@ -216,13 +237,25 @@ def _plain(text: str) -> Reading:
         begins = stamp.end()
         if stamp.re is SYSLOG and (program := _SYSLOG_PROGRAM.match(head, begins)):
             begins = program.end()
-    level = _LEVEL.search(head, begins, begins + _LEVEL_WITHIN)
+    level, severity = _level(head, begins)
     if level is None:
         message = text[begins:].lstrip(" ]")
         return Reading(Format.PLAIN, _said_severity(message), message, stamp)
     behind = _BEHIND_LEVEL.match(text, level.end())
     message = text[behind.end() if behind else level.end() :]
-    return Reading(Format.PLAIN, severity_of(level["bare"] or level["boxed"]), message, stamp)
+    return Reading(Format.PLAIN, severity, message, stamp)
+
+
+def _level(head: str, begins: int) -> tuple[re.Match[str] | None, LogSeverity]:
+    """Return where the level stands, None if nowhere, and which one it is."""
+    within = begins + _LEVEL_WITHIN
+    found = _LEVEL.search(head, begins, within)
+    while found is not None:
+        severity = _SEVERITIES.get(found[0].strip(_BRACKETS).strip().lower())
+        if severity is not None:
+            return found, severity
+        found = _LEVEL.search(head, found.end(), within)
+    return None, LogSeverity.UNKNOWN
 
 
 def _said_severity(message: str) -> LogSeverity:

@@ -11,6 +11,7 @@ never the answer. Not safe to share between threads.
 
 from typing import TypeAlias
 
+from opsagent.signals.logs.lines import LineMemo
 from opsagent.signals.logs.shapes import Shape, shape_of
 from opsagent.signals.logs.words import HOLDS, NAMES, WordMemo, alike, is_id
 from opsagent.signals.secrets import scrub
@@ -34,35 +35,40 @@ class Scrubber:
         self._texts: dict[bytes, Shape] = {}
         self._harmless: set[bytes] = set()
         self._shapes: dict[bytes, Shape] = {}
+        self.lines = LineMemo()
 
     def scrubbed(self, text: str) -> Scrubbed:
         """Return ``text`` without secrets, and its shape."""
-        key = alike(text)
-        shape = self._texts.get(key)
+        shape = self.shape_if_harmless(alike(text))
         if shape is not None:
             return text, shape
-        signature = self._words.signature(key)
+        clean = scrub(text)
+        return clean, self._shape(self._words.signature(alike(clean)))
+
+    def shape_if_harmless(self, text: bytes) -> Shape | None:
+        """Return the shape of a text that was made ``alike``; None if it has to be searched for secrets."""
+        shape = self._texts.get(text)
+        if shape is not None:
+            return shape
+        signature = self._words.signature(text)
         if HOLDS in signature or (NAMES in signature and any(map(signature.__contains__, _NAMED))):
-            clean = scrub(text)
-            if clean != text:
-                signature = self._words.signature(alike(clean))
-            return clean, self._shape(signature)
+            return None
         shape = self._shape(signature)
-        if len(key) <= TEXT_LENGTH_MAX:
+        if len(text) <= TEXT_LENGTH_MAX:
             if len(self._texts) >= TEXTS_MAX:
                 self._texts.clear()
-            self._texts[key] = shape
-        return text, shape
+            self._texts[text] = shape
+        return shape
 
-    def is_harmless(self, text: str) -> bool:
-        """Tell whether no secret stands in ``text`` and none that it names may stand behind it.
+    def is_harmless(self, text: bytes) -> bool:
+        """Tell whether no secret stands in a text that was made ``alike``, and none that it names may stand behind it.
 
         What stands between quotation marks is judged by itself: the names and values of JSON are few, its lines
-        are one long word each.
+        are one long word each. It errs on the safe side.
         """
-        if "://" in text and "@" in text:
-            return scrub(text) == text  # there a quotation mark may be part of what is looked for
-        pieces = alike(text).split(b'"')
+        if b"://" in text and b"@" in text:
+            return False  # there a quotation mark may be part of what is looked for
+        pieces = text.split(b'"')
         return self._harmless.issuperset(pieces) or all(
             map(self._is_harmless, set(pieces) - self._harmless)
         )

@@ -7,9 +7,9 @@ under suspicion (see ``secrets``) carries a mark in front (``HOLDS``) or behind 
 in the joined words says whether the line must be scrubbed.
 
 Neither answer depends on which digit stands where, so all digits are made alike before the words are looked
-up (``alike``), and ids behind an equals sign, which never come back, become one id: of stamps, counts and
-addresses only a few forms are left, of many a line that was never there before one that is known. Bytes because
-that takes one pass there.
+up, and so are the letters of ids, which never come back (``alike``): of stamps, counts and addresses only a few
+forms are left, and many a line that was never there before becomes one that was. Bytes because that takes one
+pass there.
 
 The memo holds no secret that a word gives away by itself: such words are judged anew each time. It is
 bounded, and emptied when full: what stands in every line is back after one line.
@@ -31,10 +31,11 @@ WORD_LENGTH_MAX = 128
 ID_LENGTH_MIN = 12  # of a lower-case number: a hexadecimal id, which will not come back
 
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
-# With a digit, so that it is masked; as long as the shortest, so that it still reaches every length in ``secrets``.
-_ID = re.compile(rf"=(?=[a-f]*0)[0a-f]{{{ID_LENGTH_MIN},}}+(?!\S)".encode())
+# An id fills a value: behind an equals sign, in JSON between quotation marks. It has a digit, so it is masked anyway.
+_ID = re.compile(rf'="?+(?=[a-f-]*0)[0a-f-]{{{ID_LENGTH_MIN},}}+(?=[\s"]|$)'.encode())
+_ID_IN_JSON = re.compile(rf'"(?=[a-f-]*0)[0a-f-]{{{ID_LENGTH_MIN},}}+(?=")'.encode())
+_ID_ALIKE = bytes.maketrans(b"abcdef-", b"0000000")
 _HEXADECIMAL = re.compile(rf"(?=[a-f:-]*0)(?=[0:-]*[a-f])[0a-f:-]{{{ID_LENGTH_MIN},}}".encode())
-_SAME_ID = b"=" + ID_LENGTH_MIN * b"0"
 # Numbers, stamps, addresses, hexadecimal ids. Nothing in them can be a secret's name. One behind a colon is no
 # number here: the colon stays in sight, since it makes a value of it (``token :12``).
 _NUMBER = re.compile(
@@ -85,8 +86,13 @@ def masked(word: str) -> str:
 
 
 def alike(text: str) -> bytes:
-    """Return ``text`` in UTF-8, all its digits alike and all its ids behind an equals sign."""
-    return _ID.sub(_SAME_ID, text.encode(errors="replace").translate(_DIGITS_ALIKE))
+    """Return ``text`` in UTF-8, all its digits alike, and so all its ids; as long as it was."""
+    ids = _ID_IN_JSON if text[:1] == "{" else _ID
+    return ids.sub(_as_zeros, text.encode(errors="replace").translate(_DIGITS_ALIKE))
+
+
+def _as_zeros(found: re.Match[bytes]) -> bytes:
+    return found[0].translate(_ID_ALIKE)
 
 
 def is_id(word: bytes) -> bool:

@@ -1,0 +1,67 @@
+"""Lines that were read before, but for their digits and ids: what was found out about one holds for all.
+
+Theory of operation. A program says the same few things with other numbers in them. So a line of its own record is
+made ``alike`` and looked up whole; one that is known needs neither reading nor masking nor a search for secrets:
+it keeps its text, and has the severity and the shape of the first one. What is known depends on nothing but the
+line made alike:
+
+- no pattern of ``reading`` asks which digit stands somewhere, and a line that is made alike keeps its length;
+- a line whose reading does depend on a number (``Reading.is_by_number``) is not remembered, nor is one that has to be
+  searched for secrets;
+- whether digits make a number of JSON (``1``, not ``01``) is asked anew.
+
+Two generations: when the young one is full it becomes the old one, whose lines are forgotten unless they come
+again. Shared by every log that one owner reads. Not safe to share between threads.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+from opsagent.model.log import LogSeverity
+from opsagent.signals.logs.reading import Format, Reading
+from opsagent.signals.logs.shapes import Shape
+
+GENERATION_MAX = 8192  # lines of at most LENGTH_MAX bytes: 12 MiB in both at the most, a third of it for usual lines
+LENGTH_MAX = 512
+
+Known: TypeAlias = tuple[LogSeverity, Shape]
+
+_ANY_JSON = msgspec.json.Decoder(msgspec.Raw)  # checks, and makes nothing of it
+
+
+class LineMemo:
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        self._young: dict[bytes, Known] = {}
+        self._old: dict[bytes, Known] = {}
+
+    def find(self, alike: bytes, text: str) -> Known | None:
+        """Return what is known of a line, made alike and as it came."""
+        known = self._young.get(alike)
+        if known is None:
+            known = self._old.get(alike)
+            if known is None:
+                return None
+            self._keep(alike, known)
+        return None if text[:1] == "{" and not _is_json(text) else known
+
+    def remember(self, alike: bytes, reading: Reading, shape: Shape) -> None:
+        """Remember a harmless line, if what was read depends on nothing but the line made alike."""
+        is_broken_json = reading.format is Format.PLAIN and alike[:1] == b"{"
+        if not (reading.is_by_number or is_broken_json or len(alike) > LENGTH_MAX):
+            self._keep(alike, (reading.severity, shape))
+
+    def _keep(self, alike: bytes, known: Known) -> None:
+        if len(self._young) >= GENERATION_MAX:
+            self._old, self._young = self._young, {}
+        self._young[alike] = known
+
+
+def _is_json(text: str) -> bool:
+    try:
+        _ANY_JSON.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
