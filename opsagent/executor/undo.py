@@ -25,6 +25,7 @@ from opsagent.ports import (
     Terminal,
     Transient,
 )
+from opsagent.signals.secrets import scrub
 
 REHEARSALS_MAX = 3
 
@@ -101,7 +102,9 @@ class UndoTool:
                 continue
             except (NotFound, Forbidden, Terminal) as error:
                 return f"the dry run was refused: {error}"
-            found = difference(json.loads(current.object_json), json.loads(answer.object_json))
+            found = difference(
+                json.loads(current.object_json), json.loads(answer.object_json), scrub
+            )
             if isinstance(found, str):
                 return found
             return Rehearsal(current, template_json, template_digest(answer), found)

@@ -4,14 +4,17 @@ Lines are JSON pointers to leaves (RFC 6901), in document order of sorted keys. 
 position, as the API server does. What the server keeps for itself (status, managedFields, versions)
 and our own mark are left out.
 
-For people, values are canonical JSON, shortened, and the literal value of an environment variable is
-masked: it may be a secret. For the machine, a digest covers every line unmasked and uncut, so that two
+For people, values are canonical JSON, cleaned of what looks like a secret, and shortened. What may be one and need
+not look like it is masked: the literal value of an environment variable, and in a command line all but the program
+and the names of flags. For the machine, a digest covers every line unmasked and uncut, so that two
 differences that look the same on paper are told apart.
 
 Refuses to show a part: a difference of too many lines is an error, not a shortened list.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -24,6 +27,8 @@ VALUE_CHARACTERS_MAX = 500
 MASK = "***"
 
 _ABSENT = ""
+_COMMAND_LINES = (("command",), ("args",))
+_FLAG = re.compile(r"--?[A-Za-z][\w.-]{0,63}(?:(?==)|$)")
 # What the server changes by itself, or what carries our own mark.
 _IGNORED = (
     ("status",),
@@ -42,14 +47,14 @@ class Difference:
     touched_digest: str
 
 
-def difference(old: JsonValue, new: JsonValue) -> Difference | str:
-    """Return how ``new`` differs from ``old``, or why that cannot be shown in full."""
+def difference(old: JsonValue, new: JsonValue, clean: Callable[[str], str]) -> Difference | str:
+    """Return how ``new`` differs from ``old``, or why that cannot be shown in full; ``clean`` takes secrets out of a text."""
     counted = (line for line in _lines((), old, new) if not _is_ignored(line[0]))
     lines = list(islice(counted, LINES_MAX + 1))
     if len(lines) > LINES_MAX:
         return f"the change has more than {LINES_MAX} lines"
     changes = tuple(
-        FieldChange(_pointer(path), _shown(path, before), _shown(path, after))
+        FieldChange(_pointer(path), _shown(path, before, clean), _shown(path, after, clean))
         for path, before, after in lines
     )
     return Difference(changes, digest(lines))
@@ -125,11 +130,23 @@ def _pointer(path: tuple[str, ...]) -> str:
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in path)
 
 
-def _shown(path: tuple[str, ...], text: str) -> str:
+def _shown(path: tuple[str, ...], text: str, clean: Callable[[str], str]) -> str:
     if text == _ABSENT:
         return text
     if path[-3::2] == ("env", "value"):
         return MASK
+    value = json.loads(text)
+    if isinstance(value, str):
+        text = canonical(_shown_text(path, value, clean)).decode()
     if len(text) > VALUE_CHARACTERS_MAX:
         return f"{text[:VALUE_CHARACTERS_MAX]}... ({len(text)} characters)"
     return text
+
+
+def _shown_text(path: tuple[str, ...], text: str, clean: Callable[[str], str]) -> str:
+    if path[-2:-1] not in _COMMAND_LINES or path[-2:] == ("command", "0"):
+        return clean(text)
+    flag = _FLAG.match(text)
+    if flag is None:
+        return MASK
+    return flag[0] if flag[0] == text else f"{flag[0]}={MASK}"

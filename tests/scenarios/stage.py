@@ -77,7 +77,7 @@ class Player:
         self._told: set[tuple[str, TimelineEntry]] = set()
         self._news = asyncio.Event()
         self._reader = KubeReader(stage.admin)
-        self._notifier = RecordingNotifier()
+        self.notifier = RecordingNotifier()
         self._daemon = Daemon(self._settings(state), self._world())
 
     @property
@@ -132,7 +132,7 @@ class Player:
             schedule=lambda: LoopSchedule(clock),
             cluster=self.stage.daemon,
             hands=self.stage.executor,
-            notifier=self._notifier,
+            notifier=self.notifier,
             model=self._model and ModelClient(ScriptedTransport(self._model), "scripted"),
             is_serving=False,
             listeners=(self._notice,),
@@ -234,7 +234,7 @@ class Player:
         """Let the last message out."""
 
         async def is_told() -> bool:
-            return bool(self._notifier.received)
+            return bool(self.notifier.received)
 
         await until(is_told)
         await asyncio.sleep(1)
@@ -256,7 +256,7 @@ class Player:
             writes=self.stage.writes(),
             image=web.containers[0].image,
             ready=web.replicas_ready,
-            notifications=[sent.reason.value for sent in self._notifier.received.values()],
+            notifications=[sent.reason.value for sent in self.notifier.received.values()],
         )
 
 

@@ -5,9 +5,15 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from opsagent.guard.diff import LINES_MAX, Difference, difference, out_of_scope
+from opsagent.guard import diff
+from opsagent.guard.diff import LINES_MAX, Difference, out_of_scope
 from opsagent.model.canonical import canonical
 from opsagent.model.plan import FieldChange
+from opsagent.signals.secrets import scrub
+
+
+def difference(old: object, new: object) -> Difference | str:
+    return diff.difference(old, new, scrub)
 
 
 def changes(old: object, new: object) -> list[tuple[str, str, str]]:
@@ -77,6 +83,26 @@ def test_the_literal_value_of_a_variable_is_never_shown(old, new):
     assert isinstance(found, Difference)
     assert "hunter" not in repr(found)
     assert any("***" in (item.old, item.new) for item in found.changes)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ({"command": ["/bin/app"]}, ("/command/0", '"/bin/app"')),
+        ({"args": ["serve"]}, ("/args/0", '"***"')),
+        ({"args": ["--verbose"]}, ("/args/0", '"--verbose"')),
+        ({"args": ["--password=hunter2"]}, ("/args/0", '"--password=***"')),
+        ({"args": ["-phunter2 -x=1"]}, ("/args/0", '"***"')),
+        ({"args": ['{"password": "hunter2"}']}, ("/args/0", '"***"')),
+        ({"annotations": {"a": '{"password": "hunter2"}'}}, ("/annotations/a", "[redacted]")),
+        ({"note": "postgres://cart:hunter2@db:5432/cart"}, ("/note", "[redacted]@db:5432/cart")),
+    ],
+)
+def test_of_a_command_line_names_are_shown_and_of_other_texts_no_secret(path, shown):
+    ((pointer, old, new),) = changes({}, path)
+    assert (pointer, old) == (shown[0], "")
+    assert shown[1] in new
+    assert "hunter" not in new
 
 
 def test_two_secrets_look_the_same_and_are_told_apart():
