@@ -17,7 +17,7 @@ _WAITING = kube.ContainerState(kube.Phase.WAITING)
 def pod(item: struct.Pod) -> kube.Pod:
     """Convert a v1 Pod."""
     status = item.status or _NO_STATUS
-    node_name, spec = spec_of(item.spec)
+    node_name, spec = spec_of(item.spec, item.metadata.generate_name or "")
     return _Pod(
         bare_meta(item.metadata),
         node_name,

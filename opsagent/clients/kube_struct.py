@@ -44,6 +44,7 @@ class Meta(Struct):
     """Parts that many objects have alike, or that few want, stay undecoded."""
 
     name: str = ""
+    generate_name: str | None = None
     namespace: str | None = None
     uid: str = ""
     resource_version: str = ""

@@ -36,6 +36,11 @@ def spec(token: str = "x2b9k", node: str | None = "n1", **more: Any) -> dict[str
     return content | more | ({} if node is None else {"nodeName": node})
 
 
+def expected_of(content: Any) -> tuple[str, kube_shared_spec.Spec]:
+    item = msgspec.convert(content, PodSpec)
+    return item.node_name or "", kube_shared_spec.Spec(containers(item.containers), pod_spec(item))
+
+
 def test_pods_of_one_template_share_their_parts() -> None:
     node, one = spec_of(raw(spec("aaaaa", "n1")))
     other_node, other = spec_of(raw(spec("bbbbb", "n2")))
@@ -77,12 +82,55 @@ ODD = {
 def test_names_in_odd_places_mislead_nobody(content: dict[str, Any]) -> None:
     for mark in ("x2b9k", "zzzzz"):
         changed = json.loads(json.dumps(content).replace("x2b9k", mark).replace("n2", f"n{mark}"))
-        item = msgspec.convert(changed, PodSpec)
-        found = spec_of(raw(changed))
-        assert found == (
-            item.node_name or "",
-            kube_shared_spec.Spec(containers(item.containers), pod_spec(item)),
-        )
+        for _ in range(3):
+            assert spec_of(raw(changed), "odd-") == expected_of(changed)
+        assert spec_of(raw(changed)) == expected_of(changed)
+
+
+def test_a_spec_that_came_twice_is_known_without_its_normal_form() -> None:
+    origin = "known-without-"
+    spec_of(raw(spec("aaaaa", "n1")), origin)
+    _, second = spec_of(raw(spec("bbbbb", "n2")), origin)
+    kube_shared_spec._known.clear()
+    node, third = spec_of(raw(spec("ccccc", "node-3")), origin)
+    assert node == "node-3"
+    assert third is second
+    assert not kube_shared_spec._known
+
+
+MARKS = ("bbbbb", "", "b-b", 'b"b', "b\\", 'b\\"', 'b","x":"', "\n", "é", "b" * 300)
+
+
+@pytest.mark.parametrize("token", MARKS)
+@pytest.mark.parametrize("node", [*MARKS, None])
+def test_names_between_the_parts_of_a_template_mislead_nobody(token: str, node: str | None) -> None:
+    for _ in range(2):
+        spec_of(raw(spec()), "mislead-")
+    changed = spec(token, node)
+    assert spec_of(raw(changed), "mislead-") == expected_of(changed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("x2b9k", "x\\"), ("x2b9k", 'x"'), ('"n1"', '"n1\\"'), ('"n1"', '"')]
+)
+def test_a_template_takes_only_whole_names(old: str, new: str) -> None:
+    content = json.dumps(spec(), separators=(",", ":"))
+    for _ in range(2):
+        spec_of(msgspec.Raw(content.encode()), "whole-")
+    template = kube_shared_spec._families["whole-"].template
+    assert template is not None
+    assert template.node_in(content.encode()) == "n1"
+    assert template.node_in(content.replace(old, new).encode()) is None
+
+
+def test_other_specs_of_the_same_origin_are_their_own() -> None:
+    other = spec(schedulerName="other")
+    behind, too = ({**spec(), "schedulerName": name} for name in ("one", "two"))
+    unbound = spec(node=None)
+    bare = {"containers": [{"name": "web"}], "nodeName": "n1"}
+    twice = [content for content in (spec(), unbound, bare, behind) for _ in range(3)]
+    for content in (*twice, other, too, behind, spec(), unbound, bare):
+        assert spec_of(raw(content), "others-") == expected_of(content)
 
 
 NAMES = st.sampled_from(["n1", "n2", 'q"', "kube-api-access-", "kube-api-access-aaaaa", "é"])
@@ -111,13 +159,23 @@ PLACES = st.fixed_dictionaries(
 
 @given(PLACES)
 def test_what_is_shared_is_what_would_have_been_made(content: dict[str, Any]) -> None:
-    item = msgspec.convert(content, PodSpec)
-    expected = (
-        item.node_name or "",
-        kube_shared_spec.Spec(containers(item.containers), pod_spec(item)),
-    )
+    expected = expected_of(content)
     assert spec_of(raw(content)) == expected
     assert spec_of(raw(content)) == expected
+
+
+@given(
+    PLACES, st.lists(st.dictionaries(st.sampled_from(["aaaaa", "n1", "q"]), st.text()), max_size=3)
+)
+def test_what_a_template_gives_is_what_would_have_been_made(
+    content: dict[str, Any], changes: list[dict[str, str]]
+) -> None:
+    for change in ({}, {}, *changes):
+        text = json.dumps(content)
+        for old, new in change.items():
+            text = text.replace(old, json.dumps(new)[1:-1])
+        changed = json.loads(text)
+        assert spec_of(raw(changed), "web-") == expected_of(changed)
 
 
 def test_a_table_keeps_what_is_small_and_begins_anew_when_it_is_full() -> None:
