@@ -141,12 +141,17 @@ class KubeReader:
 
     def _events(self, kind: Kind, block: wire.Block) -> Iterator[WatchEvent | None]:
         if self._tap is None:
-            yield from wire.decode_watch_block(kind, block)
-            return
+            return wire.decode_watch_block(kind, block)
+        return self._tapped(self._tap, kind, block)
+
+    @staticmethod
+    def _tapped(
+        tap: Callable[[bytes], None], kind: Kind, block: wire.Block
+    ) -> Iterator[WatchEvent | None]:
         for line in wire.lines_of(block):  # each is shown before what it holds is given out
             for event in wire.decode_watch_block(kind, line):
                 if event is not None:
-                    self._tap(line)
+                    tap(line)
                 yield event
 
     async def get(self, entity: Entity) -> KubeObject:

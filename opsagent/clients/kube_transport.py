@@ -39,6 +39,9 @@ REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 90.0  # a watch with bookmarks hears from the server about once a minute
 ANSWER_BYTES_MAX = 256 * 1024 * 1024  # a page of 500 ordinary objects is 3 MiB
+# Half of what asyncio takes off a socket at once. While aiohttp holds less than this, each HTTP chunk that it hands
+# out, hence each watch event, costs a call down to the socket for more. The client's 2 MiB are for who reads lines.
+READ_BYTES = 128 * 1024
 CREDENTIAL_SECONDS = (
     60.0  # how often credentials are read again; the in-cluster loader does the same
 )
@@ -221,7 +224,9 @@ async def connect(
 
     # No bound of the pool's own: each followed log holds a connection, and what is above its default of
     # 100 would wait in silence, watches and Lease with it. Who opens connections bounds them.
-    configuration = Configuration(host="", connection_pool_maxsize=0)
+    configuration = Configuration(
+        host="", connection_pool_maxsize=0, client_session_kwargs={"read_bufsize": READ_BYTES}
+    )
     # A file in the middle of its rotation is readable a moment later.
     errors = (ConfigException, Terminal)
     if kubeconfig is None:

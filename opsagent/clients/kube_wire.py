@@ -188,19 +188,16 @@ def _page(page: struct.Items[Any], items: list[KubeObject]) -> ListPage:
 
 
 def decode_watch_block(kind: Kind, block: Block) -> Iterator[WatchEvent | None]:
-    """Yield the events of whole lines of a watch, in order; None for a line that is none, or not of ``kind``.
+    """Iterate over the events of whole lines of a watch, in order; None for a line that is none, or not of ``kind``.
 
-    Raises:
+    Raises, while it is iterated:
         Gone, Forbidden, Transient: the server ended the watch with an ERROR event; what came before is out.
     """
     codec = _CODECS[kind]
     try:
-        events = [_event(codec, line) for line in codec.line.decode_lines(block)]
+        return iter([_event(codec, line) for line in codec.line.decode_lines(block)])
     except (*_UNREADABLE, Malformed):
-        for line in lines_of(block):
-            yield _event_or_none(kind, line)
-    else:
-        yield from events
+        return (_event_or_none(kind, line) for line in lines_of(block))
 
 
 def _event(codec: _Codec[S], line: struct.Watched[S]) -> WatchEvent:
