@@ -99,7 +99,7 @@ class Daemon:
             hands[0] if hands else None,
             leadership,
             facts=self._facts(),
-            now=world.clock.now,
+            clock=world.clock,
             metrics=world.metrics,
         )
         report.model = self._model_identity()

@@ -16,7 +16,7 @@ from opsagent.model.incident import Incident, IncidentState
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, PlanRecord, PlanState
 from opsagent.model.signal import RawRow
 from opsagent.model.transcript import Entry
-from opsagent.ports import ApprovalDesk, Leadership, MetricsSource, NotFound, Store
+from opsagent.ports import ApprovalDesk, Clock, Leadership, MetricsSource, NotFound, Store
 from opsagent.runtime.supervise import Supervisor
 
 Tree: TypeAlias = Mapping[str, JsonValue]
@@ -87,16 +87,16 @@ class Report:
         leadership: Leadership,
         *,
         facts: Tree,
-        now: Callable[[], dt.datetime],
+        clock: Clock,
         metrics: MetricsSource | None = None,
     ) -> None:
         self._store = store
         self._desk = desk
         self._leadership = leadership
         self._facts = facts
-        self._now = now
+        self._clock = clock
         self._metrics = metrics
-        self._started_at = now()
+        self._started = clock.monotonic()  # the clock on the wall may be set
         self.term: Term | None = None
         self.model: ModelIdentity | None = None
         self.investigations: Investigations | None = None
@@ -106,7 +106,7 @@ class Report:
 
     def now(self) -> dt.datetime:
         """Return the daemon's present instant."""
-        return self._now()
+        return self._clock.now()
 
     def overdue(self) -> Sequence[str]:
         """Return the tasks whose heartbeat is overdue; empty: the process is alive."""
@@ -132,8 +132,8 @@ class Report:
         tree: dict[str, JsonValue] = {
             **self._facts,
             **({} if self.model is None else {"model": await self.model.status()}),
-            "metrics": await metrics_status(self._metrics, self._now()),
-            "uptime_seconds": round((self._now() - self._started_at).total_seconds()),
+            "metrics": await metrics_status(self._metrics, self._clock.now()),
+            "uptime_seconds": round(self._clock.monotonic() - self._started),
             "is_leader": self._leadership.is_leader,
             "unready": list(self.unready()),
             "incidents_open": len(open_now),

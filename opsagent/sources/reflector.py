@@ -144,6 +144,7 @@ class Reflector:
         namespaces = () if target.kind in CLUSTER_SCOPED else target.namespaces
         self._scopes = [_Scope(name, Backoff(chance, POLICY)) for name in namespaces or ("",)]
         self._observed_at: dt.datetime | None = None
+        self._observed = 0.0  # the same by the clock that nobody sets
         self._counters = Counters()
 
     def status(self) -> ReflectorStatus:
@@ -154,7 +155,7 @@ class Reflector:
             all(scope.is_synced for scope in self._scopes),
             len(self._known),
             seen,
-            None if seen is None else (self._clock.now() - seen).total_seconds(),
+            None if seen is None else self._clock.monotonic() - self._observed,
             "; ".join(scope.error for scope in self._scopes if scope.error),
             self._counters,
         )
@@ -211,7 +212,7 @@ class Reflector:
 
     def _note_answer(self, scope: _Scope) -> None:
         scope.error = ""
-        self._observed_at = self._clock.now()
+        self._observed_at, self._observed = self._clock.now(), self._clock.monotonic()
         self._beat()
 
     async def _list(self, scope: _Scope) -> str:

@@ -186,6 +186,10 @@ def test_a_line_of_100_megabytes_and_lines_that_are_no_text(tmp_path: Path) -> N
     assert told["lines_total"] == honest_lines(tmp_path) + 602
 
 
+def lags(outcome: Outcome) -> list[float]:
+    return [round(each["lag_seconds"]) for each in outcome.status["sources"].values()]
+
+
 @pytest.mark.parametrize("hours", [1, -1, 24 * 3650, -24, -24 * 3650])
 def test_a_clock_that_is_set(tmp_path: Path, hours: int) -> None:
     peace = beset(tmp_path / "peace", Trouble())
@@ -194,6 +198,8 @@ def test_a_clock_that_is_set(tmp_path: Path, hours: int) -> None:
     assert len(outcome.opened) == outcome.status["incidents_open"] == 1
     assert outcome.status["restarts"] == {}
     assert outcome.status["is_leader"]
+    assert outcome.status["uptime_seconds"] == peace.status["uptime_seconds"]
+    assert lags(outcome) == lags(peace)
     assert followed(outcome)["lines_total"] == followed(peace)["lines_total"]
 
 

@@ -41,6 +41,19 @@ class FixedLeadership:
         raise NotImplementedError
 
 
+class Later:
+    """A clock that shows 90.4 s more from the second look on, and whose wall was set back meanwhile."""
+
+    def __init__(self) -> None:
+        self._looks = iter([0.0, *[90.4] * 9])
+
+    def now(self) -> dt.datetime:
+        return EPOCH + dt.timedelta(seconds=0.4)
+
+    def monotonic(self) -> float:
+        return next(self._looks)
+
+
 def report(
     store: MemoryStore | None = None,
     desk: ScriptedDesk | None = None,
@@ -48,13 +61,12 @@ def report(
     is_leader: bool = True,
     problem: str = "",
 ) -> Report:
-    times = iter([EPOCH, *[EPOCH + dt.timedelta(seconds=90.4)] * 9])
     return Report(
         store or MemoryStore(),
         desk,
         FixedLeadership(is_leader=is_leader, problem=problem),
         facts={"cluster": "shop"},
-        now=lambda: next(times),
+        clock=Later(),
     )
 
 

@@ -15,6 +15,7 @@ from opsagent.ports import Forbidden, Gone, ListPage, NotFound, Terminal, Transi
 from opsagent.runtime.retry import RetryLater
 from opsagent.sources.reflector import Reflector, Target
 from tests.fakes import virtual_time
+from tests.fakes.beset import SteppingClock
 from tests.fakes.chance import MiddleChance
 from tests.fakes.cluster import ScriptedCluster
 from tests.fakes.virtual_time import EPOCH, LoopClock
@@ -320,6 +321,27 @@ def test_the_status_says_how_old_the_picture_is():
     assert status.lag_seconds == 40.0
     assert status.kind is Kind.POD
     assert (status.counters.lists_total, status.counters.watches_total) == (1, 1)
+
+
+def test_a_clock_that_is_set_makes_the_picture_neither_older_nor_younger():
+    clock = SteppingClock()
+
+    async def scenario() -> None:
+        made = Reflector(
+            ScriptedCluster([page(pod("a"))], [[1e9]]),
+            Target(Kind.POD),
+            Heard().sink,
+            clock=clock,
+            chance=MiddleChance(),
+        )
+        running = asyncio.ensure_future(made.run())
+        for hours in (1, -24):
+            await asyncio.sleep(20)
+            clock.step = dt.timedelta(hours=hours)
+        assert made.status().lag_seconds == 40.0
+        running.cancel()
+
+    virtual_time.run(scenario())
 
 
 def test_every_sign_of_life_is_a_heartbeat():
