@@ -68,42 +68,30 @@ class LogIntake:
         return [self._entry(record, now) for record in records if record is not None]
 
     def _entry(self, record: Record, now: dt.datetime) -> LogEntry:
-        text, *more = record.lines
-        if more:
-            return self._read(record, now, b"")
-        line = alike(text)
-        known = self._scrubber.lines.find(line, text)
-        if known is not None and record.at is not None:
-            template = self._miner.seen(known[1])
-            if template is not None:
-                return LogEntry(
-                    record.at,
-                    record.stream,
-                    known[0],
-                    template.id,
-                    template.text,
-                    text,
-                    is_new=False,
-                    dropped_lines=record.dropped,
-                )
-        return self._read(record, now, line)
-
-    def _read(self, record: Record, now: dt.datetime, line: bytes) -> LogEntry:
-        """Return the entry of a record of which nothing is known; ``line`` is its only line, made alike."""
-        reading = read(record.lines[0])
-        if len(record.lines) == 1:
-            template, text = self._mined(record.lines[0], line, reading)
+        at, stream, lines, dropped = record
+        text = lines[0]
+        line = alike(text) if len(lines) == 1 else b""
+        known = self._scrubber.lines.find(line, text) if line and at is not None else None
+        template = None if known is None else self._miner.seen(known[1])
+        if known is not None and template is not None:
+            severity = known[0]
         else:
-            template, text = self._mined_trace(record.lines, reading)
+            reading = read(text)
+            severity = reading.severity
+            at = at or reading.at(now)
+            if len(lines) == 1:
+                template, text = self._mined(text, line, reading)
+            else:
+                template, text = self._mined_trace(lines, reading)
         return LogEntry(
-            record.at or reading.at(now) or now,
-            record.stream,
-            reading.severity,
+            at or now,
+            stream,
+            severity,
             template.id,
             template.text,
             text,
             template.count == 1,
-            record.dropped,
+            dropped,
         )
 
     def _mined(self, text: str, line: bytes, reading: Reading) -> tuple[Template, str]:

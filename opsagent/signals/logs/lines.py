@@ -22,7 +22,7 @@ from opsagent.model.log import LogSeverity
 from opsagent.signals.logs.reading import Format, Reading
 from opsagent.signals.logs.shapes import Shape
 
-GENERATION_MAX = 8192  # lines of at most LENGTH_MAX bytes: 12 MiB in both at the most, a third of it for usual lines
+GENERATION_MAX = 16_384  # lines of at most LENGTH_MAX bytes: 24 MiB in both at the most, half of it for usual lines
 LENGTH_MAX = 512
 
 Known: TypeAlias = tuple[LogSeverity, Shape]

@@ -16,7 +16,7 @@ from opsagent.signals.logs.shapes import Shape, shape_of
 from opsagent.signals.logs.words import HOLDS, NAMES, WordMemo, alike, is_id
 from opsagent.signals.secrets import scrub
 
-TEXTS_MAX = 8192  # of at most TEXT_LENGTH_MAX bytes: 4 MiB at the most
+TEXTS_MAX = 4096  # of at most TEXT_LENGTH_MAX bytes: 2 MiB at the most
 TEXT_LENGTH_MAX = 512
 PIECES_MAX = 16_384  # of at most PIECE_LENGTH_MAX bytes: 3 MiB at the most
 PIECE_LENGTH_MAX = 128

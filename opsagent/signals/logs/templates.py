@@ -41,7 +41,7 @@ class Template:
     Only buckets and the miner change it. ``into`` took over when this one was merged or folded, else None.
     """
 
-    __slots__ = ("_id", "count", "first", "into", "last", "sample", "text", "words")
+    __slots__ = ("count", "first", "id", "into", "last", "sample", "text", "words")
 
     def __init__(self, words: tuple[str, ...], sample: str, at: int) -> None:
         self.sample = sample[:SAMPLE_LENGTH_MAX]
@@ -54,14 +54,7 @@ class Template:
         """Take on another text, hence another id."""
         self.words = words
         self.text = " ".join(words)
-        self._id = ""
-
-    @property
-    def id(self) -> str:
-        """The text's id; computed when first asked for."""
-        if not self._id:
-            self._id = template_id(self.text)
-        return self._id
+        self.id = template_id(self.text)
 
     def take(self, other: "Template") -> None:
         """Count what ``other``, a later one, counted; it points here from now on."""
