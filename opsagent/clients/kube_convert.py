@@ -19,6 +19,7 @@ from opsagent.model import kube
 PARTS_MAX = 4_096  # maps and owners that are known at a time: 2 MiB or so
 PART_BYTES_MAX = 1_024  # annotations can be 256 KiB
 
+_UTC = dt.UTC
 _ObjectMeta = quick(kube.ObjectMeta)
 _Condition = quick(kube.Condition)
 _texts = msgspec.json.Decoder(struct.Texts | None)
@@ -28,7 +29,7 @@ _managers = msgspec.json.Decoder(list[struct.ManagedField] | None)
 
 def utc(at: dt.datetime | None) -> dt.datetime | None:
     """Return the same instant in UTC."""
-    return at if at is None or at.tzinfo is dt.UTC else at.astimezone(dt.UTC)
+    return at if at is None or at.tzinfo is _UTC else at.astimezone(_UTC)
 
 
 def text(value: int | str | None) -> str:
@@ -92,9 +93,7 @@ def conditions(items: Sequence[struct.Condition] | None) -> tuple[kube.Condition
                 entry.status,
                 entry.reason or "",
                 entry.message or "",
-                at
-                if (at := entry.last_transition_time) is None or at.tzinfo is dt.UTC
-                else utc(at),
+                at if (at := entry.last_transition_time) is None or at.tzinfo is _UTC else utc(at),
             )
             for entry in items
         ]

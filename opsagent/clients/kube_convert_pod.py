@@ -10,6 +10,7 @@ _Pod = quick(kube.Pod)
 _ContainerStatus = quick(kube.ContainerStatus)
 _ContainerState = quick(kube.ContainerState)
 _NO_STATUS = struct.PodStatus()
+_RUNNING, _TERMINATED = kube.Phase.RUNNING, kube.Phase.TERMINATED
 # The API: "If none of them is specified, the default one is ContainerStateWaiting."
 _WAITING = kube.ContainerState(kube.Phase.WAITING)
 
@@ -56,9 +57,9 @@ def _state(state: struct.ContainerState | None) -> kube.ContainerState | None:
     if state is None:
         return None
     if state.running is not None:
-        return _state_of(kube.Phase.RUNNING, state.running)
+        return _state_of(_RUNNING, state.running)
     if state.terminated is not None:
-        return _state_of(kube.Phase.TERMINATED, state.terminated)
+        return _state_of(_TERMINATED, state.terminated)
     if state.waiting is not None:
         return _state_of(kube.Phase.WAITING, state.waiting)
     return None

@@ -19,7 +19,6 @@ by a comparison, without a search and without a hash.
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import msgspec
 
@@ -38,14 +37,16 @@ _TOKENS = re.compile(re.escape(_TOKEN))
 _decoder = msgspec.json.Decoder(PodSpec)
 
 
-class Spec(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Spec:
     """What a spec says but for the node."""
 
     containers: tuple[kube.Container, ...] = ()
     rest: kube.PodSpec = kube.UNSAID
 
 
-class _Template(NamedTuple):
+@dataclass(slots=True)
+class _Template:
     """A normal form with a node. All of ``parts`` end where a token's name goes on, but the last: there is the node's."""
 
     parts: tuple[memoryview, ...]
@@ -54,11 +55,12 @@ class _Template(NamedTuple):
 
     def node_in(self, content: bytes) -> str | None:
         """Return the node's name if ``content`` is of this normal form; None if it is not, or may not be."""
-        begin = len(self.parts[0])
+        parts = self.parts
+        begin = len(parts[0])
         token = content[begin : content.find(b'"', begin, begin + NAME_MAX)]
-        if len(self.parts) > 1 and not token.isalnum():
+        if len(parts) > 1 and not token.isalnum():
             return None
-        front = token.join(self.parts)
+        front = token.join(parts)
         begin, end = len(front), len(content) - len(self.tail)
         if begin >= end or not (content.startswith(front) and content.endswith(self.tail)):
             return None
