@@ -1,9 +1,10 @@
-"""One text of a log line -> its text without secrets and its shape, remembered at three levels.
+"""One text of a log line -> its text without secrets and its shape, remembered at four levels.
 
-Theory of operation. Most lines repeat but for digits and ids, most of the rest differ in words that repeat, or
-in words that mask to the same. So a text is looked up whole, its digits and ids made alike; else its words are
-looked up one by one (see ``words``) and the masked words, joined, are looked up for their shape. Only a text
-with a suspicious word is searched for secrets as a whole, and such a text is not remembered.
+Theory of operation. Many lines repeat whole, most but for digits and ids; most of the rest differ in words that
+repeat, or in words that mask to the same. So a text is looked up whole, then with its digits and ids made alike;
+else its words are looked up one by one (see ``words``) and the masked words, joined, are looked up for their
+shape. Only a text with a suspicious word is searched for secrets as a whole, and if one was found, it is not
+remembered.
 
 All memos are bounded and shared by every log that one owner reads; they change the cost of an answer,
 never the answer. Not safe to share between threads.
@@ -16,7 +17,7 @@ from opsagent.signals.logs.shapes import Shape, shape_of
 from opsagent.signals.logs.words import HOLDS, NAMES, WordMemo, alike, is_id
 from opsagent.signals.secrets import scrub
 
-TEXTS_MAX = 4096  # of at most TEXT_LENGTH_MAX bytes: 2 MiB at the most
+TEXTS_MAX = 4096  # of at most TEXT_LENGTH_MAX bytes: 2 MiB at the most, twice
 TEXT_LENGTH_MAX = 512
 PIECES_MAX = 16_384  # of at most PIECE_LENGTH_MAX bytes: 3 MiB at the most
 PIECE_LENGTH_MAX = 128
@@ -32,6 +33,7 @@ class Scrubber:
 
     def __init__(self) -> None:
         self._words = WordMemo()
+        self._repeated: dict[str, Scrubbed] = {}
         self._texts: dict[bytes, Shape] = {}
         self._harmless: set[bytes] = set()
         self._shapes: dict[bytes, Shape] = {}
@@ -39,11 +41,17 @@ class Scrubber:
 
     def scrubbed(self, text: str) -> Scrubbed:
         """Return ``text`` without secrets, and its shape."""
+        known = self._repeated.get(text)
+        if known is not None:
+            return known
         shape = self.shape_if_harmless(alike(text))
-        if shape is not None:
-            return text, shape
-        clean = scrub(text)
-        return clean, self._shape(self._words.signature(alike(clean)))
+        clean = text if shape is not None else scrub(text)
+        answer = clean, shape or self._shape(self._words.signature(alike(clean)))
+        if clean == text and len(text) <= TEXT_LENGTH_MAX:
+            if len(self._repeated) >= TEXTS_MAX:
+                self._repeated.clear()
+            self._repeated[text] = answer
+        return answer
 
     def shape_if_harmless(self, text: bytes) -> Shape | None:
         """Return the shape of a text that was made ``alike``; None if it has to be searched for secrets."""
