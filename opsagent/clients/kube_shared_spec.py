@@ -29,6 +29,7 @@ from opsagent.model import kube
 
 SPECS_MAX = 2_048  # some 15 MiB with what became of them
 SPEC_BYTES_MAX = 16_384
+NODES_MAX = 8_192  # some 2 MiB; a cluster may have 5,000
 NAME_MAX = 253  # characters or bytes: names are those of DNS
 
 _NODE = b'"nodeName":"'
@@ -64,15 +65,15 @@ class _Template:
         begin, end = len(front), len(content) - len(self.tail)
         if begin >= end or not (content.startswith(front) and content.endswith(self.tail)):
             return None
-        node = content[begin:end].decode()
-        return None if '"' in node or "\\" in node else node
+        return _nodes[content[begin:end]]
 
 
 @dataclass(slots=True)
 class _Family:
-    """What pods of one origin are like: the spec that was found last, and a template to be tried first."""
+    """What pods of one origin are like: what was found last, of which normal form, and a template to be tried first."""
 
     spec: Spec | None = None
+    normal: bytes = b""
     template: _Template | None = None
 
 
@@ -93,9 +94,11 @@ def spec_of(raw: msgspec.Raw, origin: str = "") -> tuple[str, Spec]:
     node_name, normal = _normal(content)
     known = _known[normal]
     if known is not None:
-        if known is family.spec and node_name:
-            family.template = _template(normal, known)
-        family.spec = known
+        if known is not family.spec:
+            family.spec, family.normal = known, normal
+        elif node_name:
+            # Of the bytes that came first: the table of normal forms mostly holds the same ones.
+            family.template = _template(family.normal, known)
         return node_name, known
     if content == b"null":
         return "", Spec()
@@ -122,9 +125,8 @@ def _normal(content: bytes) -> tuple[str, bytes]:
     if at >= 0:
         begin = at + len(_NODE)
         end = content.index(b'"', begin)
-        name = content[begin:end]
-        if b"\\" not in name:
-            node = name.decode()
+        node = _nodes[content[begin:end]] or ""
+        if node:
             parts.append(content[done:begin])
             done = end
     parts.append(content[done:])
@@ -137,6 +139,11 @@ def _template(normal: bytes, spec: Spec) -> _Template:
     cuts = [0, *(each.end() for each in _TOKENS.finditer(normal, 0, node)), node]
     seen = memoryview(normal)
     return _Template(tuple(seen[at:end] for at, end in pairwise(cuts)), normal[node:], spec)
+
+
+def _node(name: bytes) -> str | None:
+    """Return the text of ``name`` as it stands between quotation marks; None if it does not end there."""
+    return None if b'"' in name or b"\\" in name else name.decode()
 
 
 def _shared(normal: bytes) -> Spec | None:
@@ -161,4 +168,5 @@ def _converted(item: PodSpec) -> Spec:
 
 
 _known = Known(_shared, SPECS_MAX, SPEC_BYTES_MAX)
+_nodes = Known(_node, NODES_MAX, NAME_MAX)
 _families: Known[str, _Family] = Known(lambda _: _Family(), SPECS_MAX, NAME_MAX)

@@ -238,7 +238,6 @@ async def test_the_doctor_finds_a_server_that_is_away_and_asks_none_without_its_
     assert "model server" not in without_key
 
 
-@pytest.mark.timeout(60)
 async def test_the_real_daemon_says_in_its_status_that_the_name_is_not_served(
     tmp_path: Path,
 ) -> None:

@@ -66,7 +66,6 @@ def test_the_same_recording_gives_the_same_bytes(recorded: Path) -> None:
     assert len(first) > 3
 
 
-@pytest.mark.timeout(60)
 async def test_processes_that_hash_otherwise_give_the_same_bytes(recorded: Path) -> None:
     async def played(seed: str) -> bytes:
         child = await asyncio.create_subprocess_exec(

@@ -166,7 +166,6 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.timeout(30)
 def test_a_killed_writer_loses_no_whole_commit_and_leaves_no_half_one(tmp_path: Path) -> None:
     path = tmp_path / "daemon.db"
     with subprocess.Popen(

@@ -18,7 +18,6 @@ def is_resolved(player: Player) -> bool:
     return player.state is IncidentState.RESOLVED
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_on_the_cluster_in_a_box(fault: str, tmp_path: Path) -> None:
     async def scene() -> None:

@@ -62,7 +62,6 @@ def notes(player: Player) -> list[str]:
     return [entry.text for entry in player.seen if entry.step == EntryKind.INVESTIGATED]
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", ["good", "overloaded_once"])
 def test_a_good_models_plan_is_approved_carried_out_and_verified(name: str, tmp_path: Path) -> None:
     player, _ = run(played(name, tmp_path))
@@ -72,7 +71,6 @@ def test_a_good_models_plan_is_approved_carried_out_and_verified(name: str, tmp_
     assert note.startswith("Proposed by the model scripted in ")
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", sorted(BY_RULES))
 def test_with_a_model_of_no_help_the_rules_go_on_and_the_incident_says_so(
     name: str, tmp_path: Path
@@ -89,7 +87,6 @@ def test_every_script_is_played_here() -> None:
     assert {"good", "overloaded_once", *BY_RULES} == set(SCRIPTS)
 
 
-@pytest.mark.timeout(30)
 def test_a_model_that_obeys_orders_in_a_log_line_does_nothing_that_a_person_did_not_approve(
     tmp_path: Path,
 ) -> None:

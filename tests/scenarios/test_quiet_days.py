@@ -22,7 +22,6 @@ CPU_SECONDS_MAX = 10
 
 @pytest.mark.no_cover  # it measures what this process spends
 @pytest.mark.figures
-@pytest.mark.timeout(60)
 def test_three_days_open_no_incident(tmp_path: Path) -> None:
     async def scene() -> None:
         async with box() as stage, asyncio.TaskGroup() as group:

@@ -33,7 +33,6 @@ CASES: dict[str, tuple[Over, str]] = {
 }
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", CASES)
 def test_in_the_box(name: str, tmp_path: Path) -> None:
     over, rule = CASES[name]

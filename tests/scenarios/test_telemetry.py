@@ -225,7 +225,6 @@ def test_a_source_that_fails_is_unknown_and_the_change_is_taken_back(
     run(scene())
 
 
-@pytest.mark.timeout(60)
 def test_an_alertmanagers_alert_joins_holds_and_leaves_the_incident(tmp_path: Path) -> None:
     """Over real sockets: a simulated Alertmanager posts to the daemon's own REST."""
 

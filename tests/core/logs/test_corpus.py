@@ -54,7 +54,6 @@ def test_grouping_is_scored_as_in_the_literature(
     assert grouping(truth, found) == Grouping(accuracy, pytest.approx(f1))
 
 
-@pytest.mark.timeout(60)
 def test_templates_are_found_in_seen_and_held_out_dialects() -> None:
     scores = {dialect.name: scored(dialect, seed=0) for dialect in DIALECTS}
     seen = [score for name, score in scores.items() if name not in HELD_OUT]

@@ -98,7 +98,6 @@ def test_a_part_of_full_length_is_not_cut_for_its_stamp() -> None:
     assert (len(lines), counted.cut_bytes) == (1, 1)
 
 
-@pytest.mark.timeout(30)
 def test_a_line_of_100_megabytes_costs_no_memory_and_the_next_is_whole() -> None:
     framer = Framer()
     chunk = b"y" * 1_000_000

@@ -126,7 +126,6 @@ def letters(rng: random.Random, length: int = 12) -> str:
     return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=length))
 
 
-@pytest.mark.timeout(60)
 def test_a_flood_of_lines_that_never_repeat_costs_a_bounded_amount() -> None:
     rng = random.Random(1)
     miner = mined(["the disk is full"] * 100, templates_max=128)

@@ -6,8 +6,6 @@ That its answers are a real one's is shown by the contract suite of metrics.
 import datetime as dt
 import json
 
-import pytest
-
 from opsagent.clients.prometheus_remote import READ, question
 from opsagent.clients.prometheus_selections import Comparison, Matcher, matchers
 from opsagent.clients.prometheus_series import milliseconds
@@ -65,7 +63,6 @@ def test_how_often_it_is_asked_changes_nothing():
     )
 
 
-@pytest.mark.timeout(20)
 def test_three_quiet_days_cost_one_retention_of_scrapes():
     hand = Hand()
     prometheus = Prometheus(hand.cluster)
@@ -77,7 +74,6 @@ def test_three_quiet_days_cost_one_retention_of_scrapes():
     assert 200 < len(stamps) < 250
 
 
-@pytest.mark.timeout(30)
 def test_changes_that_nobody_asks_about_are_kept_within_bounds():
     hand = Hand()
     prometheus = Prometheus(hand.cluster)
