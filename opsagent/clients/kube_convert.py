@@ -6,6 +6,7 @@ its own beside this one.
 """
 
 import datetime as dt
+import sys
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -47,7 +48,7 @@ def meta(item: struct.Meta) -> kube.ObjectMeta:
 def bare_meta(item: struct.Meta, managers: tuple[kube.FieldManager, ...] = ()) -> kube.ObjectMeta:
     """Convert metadata without its managers: for kinds that only controllers write."""
     return _ObjectMeta(
-        item.namespace or "",
+        sys.intern(item.namespace or ""),  # few, in very many objects
         item.name,
         item.uid,
         item.resource_version,
