@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import logging
 import resource
 import sqlite3
 import sys
@@ -18,6 +19,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from opsagent.app import Daemon
 from opsagent.clients.alertmanager_wire import reported
@@ -125,6 +128,7 @@ def _digest(state: Path) -> str:
 
 def main(arguments: list[str]) -> int:
     """Run once."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0)
