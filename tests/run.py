@@ -30,7 +30,7 @@ class Suite:
     installer: str = ""  # a module to run first
 
 
-CORE_ALONE = "not lab and not chaos and not browser and not figures"
+CORE_ALONE = "not lab and not chaos and not browser and not figures and not flood"
 COVERAGE = ("--cov", "--cov-report=json:.coverage.json", "--cov-report=term")
 
 FAST = Suite(
@@ -38,6 +38,7 @@ FAST = Suite(
     ("-m", CORE_ALONE, "-n", "3", "--dist", "worksteal", *COVERAGE),
 )
 FIGURES = Suite("figures: promises in seconds, measured alone", ("-m", "figures"))
+FLOODS = Suite("floods: more than anyone would read, untraced", ("-m", "flood", "-n", "2"))
 CHAOS = Suite("chaos: kill -9 over HTTP", ("-m", "chaos", "-n", "4"))
 BROWSER = Suite(
     "browser: the pages in a real Chromium", ("-m", "browser"), True, "tests.browser.chromium"
@@ -58,7 +59,7 @@ STORM = Suite("storms: the watch on a real API server under fire", ("-m", "lab",
 Lane = tuple[Suite, ...]
 STAGES: tuple[tuple[Lane, ...], ...] = (
     ((FAST,), (LAB,), (NODE,)),
-    ((CHAOS, BROWSER), (STORM,)),
+    ((CHAOS, BROWSER), (FLOODS,), (STORM,)),
     ((FIGURES,),),
 )
 

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from sqlite_utils import Database as Schema, Migrations
-
 from opsagent.model.alert import Alert, AlertState
 from opsagent.model.canonical import instant
 from opsagent.model.entity import Kind
@@ -29,6 +27,7 @@ from opsagent.ports import Batch, Snapshot, Terminal
 from opsagent.store import transcript
 from opsagent.store.codec import Codec, object_codec
 from opsagent.store.database import Database
+from opsagent.store.schema import Migrations, Schema
 from opsagent_memory.fact import Fact
 
 T = TypeVar("T")

@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import structlog
-from sqlite_utils import Database as Schema, Migrations
 
 from opsagent.ports import Terminal, Unwritable
+from opsagent.store.schema import Migrations, Schema
 
 T = TypeVar("T")
 Synchronous = Literal["NORMAL", "FULL"]

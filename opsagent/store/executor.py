@@ -15,8 +15,6 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sqlite_utils import Database as Schema, Migrations
-
 from opsagent.guard.lifecycle import ENDED, may_move
 from opsagent.guard.plan import proposal_key
 from opsagent.model.canonical import instant
@@ -24,6 +22,7 @@ from opsagent.model.plan import Outcome, Plan, PlanRecord, PlanState, Proposal, 
 from opsagent.ports import Approval, Intent, Move
 from opsagent.store.codec import Codec
 from opsagent.store.database import Database
+from opsagent.store.schema import Migrations, Schema
 
 RECORDS_MAX = 1000
 CLICKS_PER_PLAN_MAX = 100

@@ -18,11 +18,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sqlite_utils import Database as Schema, Migrations
 
 from opsagent.model.log import LogOrigin, LogSeverity, StoredEntry
 from opsagent.store.codec import Codec
 from opsagent.store.raw_block import Block, Columns, Row, clean, encoded
+from opsagent.store.schema import Migrations, Schema
 
 # What a block shall be. Larger ones make smaller files and slower reads. Measured on lines of 140 characters
 # that repeat: 1,024 of them take 0.15 of what came in and 0.2 ms to decode, 2,048 0.13 and 0.3, 4,096 0.10 and 0.6.

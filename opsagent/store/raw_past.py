@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar, TypeVarTuple
 
 import structlog
-from sqlite_utils import Database as Schema
 
 from opsagent.model.log import StoredEntry
 from opsagent.ports import Terminal, Transient
 from opsagent.store.database import MAGIC, fatal_reason, holder
 from opsagent.store.raw_file import MIGRATIONS, BlockReader, Totals, day_in, totals
+from opsagent.store.schema import Schema
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

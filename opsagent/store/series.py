@@ -19,11 +19,11 @@ from typing import TypeAlias, TypeVar
 import cramjam
 import msgspec
 import numpy as np
-from sqlite_utils import Database as Schema, Migrations
 
 from opsagent.model.series import Bin, Labels, Selection
 from opsagent.ports import Terminal, Transient
 from opsagent.store.database import Database
+from opsagent.store.schema import Migrations, Schema
 
 T = TypeVar("T")
 

@@ -9,13 +9,12 @@ It refuses nothing: whoever holds the file's lock and the Lease is the only one 
 
 import sqlite3
 
-from sqlite_utils import Database as Schema
-
 from opsagent.model.canonical import instant
 from opsagent.model.transcript import Answered, Asked, Called, Closed, Entry, Opened, Returned
 from opsagent.ports import Terminal
 from opsagent.store.codec import Codec
 from opsagent.store.database import Database
+from opsagent.store.schema import Schema
 
 _FORMS: dict[str, Codec[Entry]] = {
     type_.__name__.lower(): Codec[Entry](type_)

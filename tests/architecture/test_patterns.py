@@ -11,6 +11,8 @@ import pytest
 
 from tests.architecture.patterns import WAYS, Found, attacks, factories, found, text_of
 
+pytestmark = pytest.mark.flood
+
 FIRST_LENGTHS = (
     24,
     300,

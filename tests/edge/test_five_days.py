@@ -5,6 +5,10 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.flood
+
 
 def played(hash_seed: int) -> Any:  # JSON
     command = ["env", f"PYTHONHASHSEED={hash_seed}", sys.executable, "-m", "tests.bench.five_days"]

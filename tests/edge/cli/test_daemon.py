@@ -115,7 +115,7 @@ async def test_everything_that_can_be_configured_is_said_in_the_status(tmp_path:
     assert ended.code == 0, ended.err
     assert status["cluster"] == "shop"
     assert status["messages_to"] == "webhook"
-    assert status["model"] == "kimi"
+    assert status["model"].startswith("kimi")  # nobody listens there, which may be known by now
     assert status["actions"] == "approve"
     assert status["metrics"]["last_error"] == "metrics: ConnectionError"
     assert status["alertmanager"] == "may report to /v1/alertmanager"

@@ -21,6 +21,8 @@ from tests.fakes.chance import MiddleChance
 from tests.fakes.log_source import Containers, Heard
 from tests.fakes.virtual_time import EPOCH, LoopClock
 
+pytestmark = pytest.mark.flood
+
 MEGABYTE = 1_000_000
 LAG_SECONDS_MAX = 5.0
 
