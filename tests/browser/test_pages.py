@@ -87,7 +87,9 @@ async def test_a_person_approves_on_the_page_and_sees_it_resolved(
         assert await page.goto((await running.until("page"))["text"]) == 200
         here = await page.url()
         assert "/open/" not in here
-        assert await page.text("h1") == "Nothing is wrong."
+        # Eight times as fast as life, a busy machine may lag: then the page says so.
+        calm = {"Nothing is wrong.", "No incident is open, but what I see is limited."}
+        assert await page.text("h1") in calm
 
         await running.until("plan")
         while await page.evaluate("document.querySelector('.mark.ask') === null"):
