@@ -55,7 +55,8 @@ def is_slow(one: Found) -> tuple[Use, float] | None:
         for way in one.ways:
             for length in FIRST_LENGTHS:
                 first = seconds(one, (way, attack), length, 1)
-                if first > FIRST_SECONDS_MAX:
+                # Once more: a collection of garbage may have come between.
+                if first > FIRST_SECONDS_MAX < seconds(one, (way, attack), length):
                     return (way, attack), float("inf")
             took.append((first, (way, attack)))
     for _, use in sorted(took, reverse=True)[:SUSPECTS]:
@@ -64,7 +65,9 @@ def is_slow(one: Found) -> tuple[Use, float] | None:
             return use, float("inf")
         long = seconds(one, use, LENGTHS[1])
         if long > UNSEEN_SECONDS and long > TIMES_MAX * short:
-            return use, long / short
+            short, long = (seconds(one, use, length, 5) for length in LENGTHS)
+            if long > TIMES_MAX * short:
+                return use, long / short
     return None
 
 
