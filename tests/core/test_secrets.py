@@ -109,4 +109,4 @@ def test_scrubbing_is_linear_in_the_text(unit: str) -> None:
     text = (unit * 40_000)[:40_000]
     began = time.process_time()
     scrub(text)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2.0

@@ -58,7 +58,7 @@ def test_three_quiet_days_write_heartbeats_and_nothing_else() -> None:
     began = time.process_time()
     hand.wait(3 * 86400)
     assert hand.cluster.store.version - before < 3 * 3 * 288 + 50
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 10
 
 
 def test_time_moves_from_event_to_event() -> None:
