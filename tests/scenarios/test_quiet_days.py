@@ -18,7 +18,7 @@ from tests.fakes.virtual_time import run
 from tests.scenarios.places import box
 
 DAYS = 3
-CPU_SECONDS_MAX = 10
+CPU_SECONDS_MAX = 15  # 7 to 12, as the machine is; half of it is the cluster in the box
 
 
 @pytest.mark.no_cover  # it measures what this process spends
