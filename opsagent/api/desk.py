@@ -12,7 +12,7 @@ from opsagent.model.transcript import Entry
 
 
 class DeskView(Protocol):
-    """Raises (all coroutines): the exceptions of ports.py."""
+    """Raises (all coroutines): the exceptions of ports/errors.py."""
 
     def now(self) -> dt.datetime:
         """Return the daemon's present instant, aware UTC."""

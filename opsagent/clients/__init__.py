@@ -1,1 +1,1 @@
-"""The only code that speaks HTTP, one file per remote. Maps each remote's errors onto those of ports.py, once."""
+"""The only code that speaks HTTP, one file per remote. Maps each remote's errors onto those of ports/errors.py, once."""
