@@ -40,21 +40,24 @@ def traceql(search: TraceSearch) -> str:
     check_span(search.start, search.end, SPAN_MAX)
     if not 1 <= search.traces_max <= TRACES_MAX:
         raise Terminal(f"traces_max: give 1 to {TRACES_MAX}, not {search.traces_max}")
-    if not 1 <= len(search.service) <= SERVICE_CHARACTERS_MAX:
+    if not (0 if search.is_call else 1) <= len(search.service) <= SERVICE_CHARACTERS_MAX:
         raise Terminal(f"service: give 1 to {SERVICE_CHARACTERS_MAX} characters")
-    terms = [f"resource.service.name = {literal(search.service)}"]
+    terms = ["(kind = server || kind = consumer)"] if search.is_call else []
+    if search.service:
+        terms.append(f"resource.service.name = {literal(search.service)}")
     if search.is_error:
         terms.append("status = error")
     if search.duration_min > NO_TIME:
         terms.append(f"duration >= {search.duration_min // MILLISECOND}ms")
-    return f"{{ {' && '.join(terms)} }}"
+    caller = "{ kind = client || kind = producer } > " if search.is_call else ""
+    return f"{caller}{{ {' && '.join(terms)} }}"
 
 
 class TempoArchive:
-    """One Tempo."""
+    """One Tempo, read by ``rest`` if that is given."""
 
-    def __init__(self, address: Address) -> None:
-        self._rest = RestReader(
+    def __init__(self, address: Address, rest: RestReader | None = None) -> None:
+        self._rest = rest or RestReader(
             SECTION,
             address.url,
             token_file=address.token_file,

@@ -15,8 +15,9 @@ from typing import TypeAlias
 import msgspec
 
 from opsagent.clients.archive import instant, row
+from opsagent.model.entity import Kind
 from opsagent.model.printable import printable
-from opsagent.model.trace import FoundTrace, Span
+from opsagent.model.trace import FoundTrace, Origin, Span
 from opsagent.signals.redaction import redact_text
 from opsagent.signals.secrets import MARK, Suspicion, suspicion
 
@@ -30,6 +31,17 @@ _SPAN_ID_BYTES = 8
 # Source: opentelemetry-proto, SpanKind and StatusCode; as numbers and by name.
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _ERRORS = frozenset({"2", "STATUS_CODE_ERROR"})
+# Source: OpenTelemetry, semantic conventions, resource attributes of Kubernetes.
+_NAMED = {
+    "k8s.cronjob.name": Kind.CRON_JOB,
+    "k8s.deployment.name": Kind.DEPLOYMENT,
+    "k8s.statefulset.name": Kind.STATEFUL_SET,
+    "k8s.daemonset.name": Kind.DAEMON_SET,
+    "k8s.job.name": Kind.JOB,
+    "k8s.replicaset.name": Kind.REPLICA_SET,
+    "k8s.pod.name": Kind.POD,
+}
+_ORIGIN = frozenset({"service.name", "service.namespace", "k8s.namespace.name", *_NAMED})
 Code: TypeAlias = int | str
 
 
@@ -129,16 +141,26 @@ def found_trace(raw: msgspec.Raw) -> FoundTrace | None:
 def spans(body: TraceBody) -> Iterator[Span | None]:
     """Yield every span of a trace."""
     for batch in body.batches or body.resource_spans or ():
-        names = [
-            _text(pair.value) for pair in batch.resource.attributes if pair.key == "service.name"
-        ]
-        service = _short(names[0] if names else "")
+        origin = _origin(batch.resource)
         for scope in batch.scope_spans:
             for raw in scope.spans:
-                yield _span(service, row(raw, _Span))
+                yield _span(origin, row(raw, _Span))
 
 
-def _span(service: str, span: _Span | None) -> Span | None:
+def _origin(resource: _Resource) -> Origin:
+    said: dict[str, str] = {}
+    for pair in resource.attributes:
+        if pair.key in _ORIGIN:
+            said.setdefault(pair.key, _short(_text(pair.value)))
+    return Origin(
+        service=said.get("service.name", ""),
+        group=said.get("service.namespace", ""),
+        namespace=said.get("k8s.namespace.name", ""),
+        named=tuple((kind, said[key]) for key, kind in _NAMED.items() if said.get(key)),
+    )
+
+
+def _span(origin: Origin, span: _Span | None) -> Span | None:
     span_id = None if span is None else _id(span.span_id)
     if span is None or span_id is None:
         return None
@@ -153,7 +175,7 @@ def _span(service: str, span: _Span | None) -> Span | None:
     return Span(
         span_id=span_id,
         parent_id=_id(span.parent_span_id) or "",
-        service=service,
+        origin=origin,
         name=_short(span.name),
         kind=_kind(span.kind),
         started_at=started_at,

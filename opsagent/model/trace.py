@@ -3,12 +3,17 @@
 import datetime as dt
 from dataclasses import dataclass
 
+from opsagent.model.entity import Kind
+
 NO_TIME = dt.timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class TraceSearch:
-    """Traces from ``start`` to ``end`` with a span of ``service`` that failed, if ``is_error``, and took ``duration_min`` or longer."""
+    """Traces from ``start`` to ``end`` with a span of ``service`` that failed, if ``is_error``, and took ``duration_min`` or longer.
+
+    If ``is_call``, that span answers one of another process, and ``service`` may be empty for any.
+    """
 
     service: str
     start: dt.datetime
@@ -16,6 +21,7 @@ class TraceSearch:
     is_error: bool = False
     duration_min: dt.timedelta = NO_TIME
     traces_max: int = 20
+    is_call: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,23 @@ class TraceAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose span it is, as it says itself. What is not said is empty.
+
+    Attributes:
+        service: ``service.name``.
+        group: ``service.namespace``, which may be a namespace of Kubernetes or something else.
+        namespace: ``k8s.namespace.name``.
+        named: what the other ``k8s.*.name`` say, workloads before the pod.
+    """
+
+    service: str = ""
+    group: str = ""
+    namespace: str = ""
+    named: tuple[tuple[Kind, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """One span, redacted. Ids are 16 hexadecimal digits; ``parent_id`` is empty for a root.
 
@@ -51,7 +74,7 @@ class Span:
 
     span_id: str
     parent_id: str
-    service: str
+    origin: Origin
     name: str
     kind: str
     started_at: dt.datetime
@@ -59,6 +82,11 @@ class Span:
     is_error: bool = False
     message: str = ""
     attributes: tuple[str, ...] = ()
+
+    @property
+    def service(self) -> str:
+        """The name of its service."""
+        return self.origin.service
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from opsagent.ports import KubeAnswer
 from opsagent.sim.archive import STRING, unix_nanoseconds, unquoted
 from opsagent.sim.values import Obj, encode
 
-_TERM = rf"resource\.service\.name = ({STRING})|(status = error)|duration >= (\d+)ms"
-_QUERY = re.compile(rf"\{{ (?:{_TERM})(?: && (?:{_TERM}))* \}}")
+_CALLER = "{ kind = client || kind = producer } > "
+_CALLED = "(kind = server || kind = consumer)"
+_TERM = rf"resource\.service\.name = ({STRING})|(status = error)|duration >= (\d+)ms|{re.escape(_CALLED)}"
+_QUERY = re.compile(rf"(?:{re.escape(_CALLER)})?\{{ (?:{_TERM})(?: && (?:{_TERM}))* \}}")
 _SECOND, _MILLISECOND = 10**9, 10**6
 _JSON = {"content-type": "application/json"}
 
@@ -35,6 +37,21 @@ class SimSpan:
     message: str = ""
     attributes: Mapping[str, str | int] = field(default_factory=dict)
     exception: Mapping[str, str] = field(default_factory=dict)
+    kind: str = ""  # empty: client if it has a parent, else server
+    resource: Mapping[str, str] = field(default_factory=dict)  # besides service.name
+
+    @property
+    def said_kind(self) -> str:
+        """The kind as it is told."""
+        return self.kind or ("client" if self.parent_id else "server")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    service: str | None  # None: any
+    is_error: bool
+    nanoseconds_min: int
+    is_call: bool
 
 
 class Tempo:
@@ -64,7 +81,7 @@ class Tempo:
 
     def _search(self, parameters: Mapping[str, str], tenant: str) -> KubeAnswer:
         try:
-            service, is_error, duration_min = _parsed(parameters.get("q", ""))
+            asked = _parsed(parameters.get("q", ""))
             start, end, limit = (int(parameters[name]) for name in ("start", "end", "limit"))
         except ValueError as error:
             return KubeAnswer(400, f"invalid TraceQL query: {error}\n".encode())
@@ -73,9 +90,7 @@ class Tempo:
             for (owner, _), spans in self._traces.items()
             if owner == tenant
             and any(
-                each.service == service
-                and (each.is_error or not is_error)
-                and _nanoseconds(each.duration) >= duration_min
+                _fits(each, spans, asked)
                 and start * _SECOND <= unix_nanoseconds(each.at) < end * _SECOND
                 for each in spans
             )
@@ -84,16 +99,33 @@ class Tempo:
         return KubeAnswer(200, encode({"traces": found[:limit], "metrics": metrics}), _JSON)
 
 
-def _parsed(query: str) -> tuple[str, bool, int]:
-    """Return service, whether the span must have failed, and how many nanoseconds it took at least."""
-    if _QUERY.fullmatch(query) is None:
+def _parsed(query: str) -> _Asked:
+    is_call = query.startswith(_CALLER)
+    terms = query.removeprefix(_CALLER)
+    if _QUERY.fullmatch(query) is None or is_call != terms.startswith("{ " + _CALLED):
         raise ValueError("parse error: syntax error: unexpected end of query")
-    service, is_error, duration_min = "", False, 0
-    for name, failed, milliseconds in re.findall(_TERM, query):
+    service, is_error, duration_min = None, False, 0
+    for name, failed, milliseconds in re.findall(_TERM, terms):
         service = unquoted(name) if name else service
         is_error = is_error or bool(failed)
         duration_min = int(milliseconds) * _MILLISECOND if milliseconds else duration_min
-    return service, is_error, duration_min
+    return _Asked(service, is_error, duration_min, is_call)
+
+
+def _fits(span: SimSpan, spans: Sequence[SimSpan], asked: _Asked) -> bool:
+    return (
+        asked.service in (None, span.service)
+        and (span.is_error or not asked.is_error)
+        and _nanoseconds(span.duration) >= asked.nanoseconds_min
+        and (not asked.is_call or _is_call(span, spans))
+    )
+
+
+def _is_call(span: SimSpan, spans: Sequence[SimSpan]) -> bool:
+    return span.said_kind in ("server", "consumer") and any(
+        each.span_id == span.parent_id and each.said_kind in ("client", "producer")
+        for each in spans
+    )
 
 
 def _in_short(spans: Sequence[SimSpan]) -> Obj:
@@ -111,15 +143,12 @@ def _in_short(spans: Sequence[SimSpan]) -> Obj:
 
 
 def _batches(spans: Sequence[SimSpan]) -> list[Obj]:
-    return [
-        {
-            "resource": {"attributes": _pairs({"service.name": service})},
-            "scopeSpans": [
-                {"scope": {}, "spans": [_otlp(each) for each in spans if each.service == service]}
-            ],
-        }
-        for service in dict.fromkeys(each.service for each in spans)
-    ]
+    batches: dict[bytes, Obj] = {}
+    for each in spans:
+        resource: Obj = {"attributes": _pairs({"service.name": each.service, **each.resource})}
+        empty: Obj = {"resource": resource, "scopeSpans": [{"scope": {}, "spans": []}]}
+        batches.setdefault(encode(resource), empty)["scopeSpans"][0]["spans"].append(_otlp(each))
+    return [*batches.values()]
 
 
 def _otlp(span: SimSpan) -> Obj:
@@ -129,7 +158,7 @@ def _otlp(span: SimSpan) -> Obj:
         "spanId": _base64(span.span_id),
         "parentSpanId": _base64(span.parent_id),
         "name": span.name,
-        "kind": "SPAN_KIND_CLIENT" if span.parent_id else "SPAN_KIND_SERVER",
+        "kind": f"SPAN_KIND_{span.said_kind.upper()}",
         "startTimeUnixNano": str(start),
         "endTimeUnixNano": str(start + _nanoseconds(span.duration)),
         "attributes": _pairs(span.attributes),

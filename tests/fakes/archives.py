@@ -1,9 +1,18 @@
-"""``ports.LogArchive`` and ``ports.TraceArchive`` that answer what they are told to and remember what they were asked."""
+"""``ports.LogArchive`` and ``ports.TraceArchive`` that answer what they are told to and remember what they were asked.
 
+And a Tempo in this process: the product's own client on the simulated one, without a socket, for virtual time.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
 
+from opsagent.clients.archive_query import Address
+from opsagent.clients.rest import RestReader
+from opsagent.clients.tempo import SECTION, TempoArchive
 from opsagent.model.archive import LogAnswer, LogSearch
 from opsagent.model.trace import Trace, TraceAnswer, TraceSearch
+from opsagent.sim.archive import ArchiveFace
 
 
 @dataclass
@@ -35,3 +44,27 @@ class ScriptedTraceArchive:
         if isinstance(self.whole, Exception):
             raise self.whole
         return self.whole
+
+
+class InProcess(RestReader):
+    """Asks an archive that has no socket. ``failure`` is raised instead, if it is set; ``asked`` are paths with their query."""
+
+    def __init__(self, face: ArchiveFace, tenant: str = "") -> None:
+        super().__init__(SECTION, "http://in.this.process")
+        self._face = face
+        self._sent: Mapping[str, str] = {"x-scope-orgid": tenant} if tenant else {}
+        self.asked: list[str] = []
+        self.failure: Exception | None = None
+
+    async def read(self, path: str) -> tuple[int, bytes, bool]:
+        self.asked.append(path)
+        if self.failure is not None:
+            raise self.failure
+        parts = urlsplit(path)
+        answer = self._face.handle(parts.path, dict(parse_qsl(parts.query)), self._sent)
+        return answer.status, answer.body, False
+
+
+def tempo_in_process(rest: InProcess) -> TempoArchive:
+    """Return the product's client on ``rest``."""
+    return TempoArchive(Address("http://in.this.process"), rest)

@@ -1,23 +1,25 @@
 """What an archive of traces finds and shows.
 
-There is no real Tempo in the lab: the suite runs on the simulated one alone, over HTTP, through the product's own
-client. Its wire form is that of the published API documentation (grafana.com/docs/tempo, "Tempo HTTP API", and the
+There is no real Tempo in the lab: the suite runs on the simulated one alone, in this process and over HTTP, through
+the product's own client. Its wire form is that of the published API documentation (grafana.com/docs/tempo, "Tempo HTTP API", and the
 OTLP specification), and of what users tell of it: ids in base64, zeros at the beginning of an id left out.
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 
 from opsagent.clients.archive_query import Address
 from opsagent.clients.tempo import TempoArchive
-from opsagent.model.trace import FoundTrace, Span, TraceAnswer, TraceSearch
+from opsagent.model.entity import Kind
+from opsagent.model.trace import FoundTrace, Origin, Span, TraceAnswer, TraceSearch
 from opsagent.ports import NotFound, Terminal, TraceArchive
 from opsagent.sim.archive_server import archive_serving
 from opsagent.sim.tempo import SimSpan, Tempo
+from tests.fakes.archives import InProcess, tempo_in_process
 from tests.fakes.hostile import MARKUP, STEERING
 from tests.fakes.virtual_time import EPOCH
 
@@ -54,8 +56,11 @@ def search(service: str = "cart", **more: object) -> TraceSearch:
     return TraceSearch(**({"service": service, "start": EPOCH, "end": EPOCH + HOUR} | more))
 
 
+Place = Callable[[], AbstractAsyncContextManager[World]]
+
+
 @asynccontextmanager
-async def world() -> AsyncIterator[World]:
+async def over_http() -> AsyncIterator[World]:
     tempo = Tempo()
     async with archive_serving(tempo) as url:
         mine, other = TempoArchive(Address(url, TENANT)), TempoArchive(Address(url, "others"))
@@ -63,7 +68,21 @@ async def world() -> AsyncIterator[World]:
             yield World(mine, other, tempo)
 
 
-async def test_traces_of_a_service_come_newest_first() -> None:
+@asynccontextmanager
+async def in_process() -> AsyncIterator[World]:
+    tempo = Tempo()
+    mine, other = (tempo_in_process(InProcess(tempo, name)) for name in (TENANT, "others"))
+    async with aclosing(mine), aclosing(other):
+        yield World(mine, other, tempo)
+
+
+@pytest.fixture(params=[in_process, over_http])
+def world(request: pytest.FixtureRequest) -> Place:
+    place: Place = request.param
+    return place
+
+
+async def test_traces_of_a_service_come_newest_first(world: Place) -> None:
     async with world() as w:
         w.put(1, 1, "front", name="GET /")
         w.put(1, 2, parent_id=f"{1:016x}")
@@ -82,7 +101,9 @@ async def test_traces_of_a_service_come_newest_first() -> None:
         assert await w.answer("ghost") == TraceAnswer()
 
 
-async def test_errors_and_slow_ones_are_told_apart_by_the_span_of_the_service_itself() -> None:
+async def test_errors_and_slow_ones_are_told_apart_by_the_span_of_the_service_itself(
+    world: Place,
+) -> None:
     slow = dt.timedelta(seconds=2)
     async with world() as w:
         w.put(1, 1, is_error=True)
@@ -96,7 +117,9 @@ async def test_errors_and_slow_ones_are_told_apart_by_the_span_of_the_service_it
         assert await w.found(duration_min=slow + dt.timedelta(milliseconds=1)) == []
 
 
-async def test_the_span_of_time_is_taken_in_whole_seconds_and_none_is_left_out() -> None:
+async def test_the_span_of_time_is_taken_in_whole_seconds_and_none_is_left_out(
+    world: Place,
+) -> None:
     async with world() as w:
         w.put(10, 1)
         for offset, is_found in ((9.5, True), (10, True), (11, False)):
@@ -107,7 +130,44 @@ async def test_the_span_of_time_is_taken_in_whole_seconds_and_none_is_left_out()
             assert (await w.found(end=end) == [10]) is is_found
 
 
-async def test_of_too_many_it_is_said_and_so_it_is_of_a_search_that_ended_early() -> None:
+async def test_calls_are_told_by_a_span_that_answers_one_of_another_process(world: Place) -> None:
+    async with world() as w:
+        call = {"parent_id": f"{1:016x}", "kind": "server"}
+        w.put(1, 1, "front", kind="client")
+        w.put(1, 2, "cart", **call)
+        w.put(2, 1, "front", kind="producer")
+        w.put(2, 2, "stock", **(call | {"kind": "consumer"}))
+        w.put(3, 1, "cart")  # a server that calls nobody
+        w.put(4, 1, "front", kind="internal")
+        w.put(4, 2, "cart", **call)
+        w.put(5, 2, "cart", **call)  # its parent was not brought
+        assert await w.found("", is_call=True) == [2, 1]
+        assert await w.found("stock", is_call=True) == [2]
+        assert await w.found("front", is_call=True) == []
+        assert await w.found("", is_call=True, is_error=True) == []
+        assert (await w.answer("", is_call=True, traces_max=1)).is_partial
+
+
+async def test_a_span_says_whose_it_is_in_the_words_of_kubernetes(world: Place) -> None:
+    said = {
+        "k8s.pod.name": "cart-5d-x",
+        "service.namespace": "web",
+        "k8s.namespace.name": "shop",
+        "host.name": "node-1",
+        "k8s.deployment.name": "cart",
+    }
+    async with world() as w:
+        w.put(1, 1, resource=said)
+        w.put(1, 2, "db", resource={"k8s.pod.name": "token=abc123"})
+        first, second = (await w.client.trace("1")).spans
+    named = ((Kind.DEPLOYMENT, "cart"), (Kind.POD, "cart-5d-x"))
+    assert first.origin == Origin("cart", "web", "shop", named)
+    assert second.origin == Origin("db", named=((Kind.POD, "token=[redacted]"),))
+
+
+async def test_of_too_many_it_is_said_and_so_it_is_of_a_search_that_ended_early(
+    world: Place,
+) -> None:
     async with world() as w:
         for number in range(5):
             w.put(number + 1, 1)
@@ -120,7 +180,7 @@ async def test_of_too_many_it_is_said_and_so_it_is_of_a_search_that_ended_early(
         assert answer.warnings == ("the search ended before all of the store was seen",)
 
 
-async def test_a_trace_is_shown_with_its_spans_earliest_first() -> None:
+async def test_a_trace_is_shown_with_its_spans_earliest_first(world: Place) -> None:
     later = EPOCH + dt.timedelta(seconds=1.1)
     async with world() as w:
         w.put(
@@ -145,7 +205,7 @@ async def test_a_trace_is_shown_with_its_spans_earliest_first() -> None:
             assert second == Span(
                 span_id=f"{2:016x}",
                 parent_id=f"{1:016x}",
-                service="stock",
+                origin=Origin("stock"),
                 name="SELECT",
                 kind="client",
                 started_at=later,
@@ -160,7 +220,7 @@ async def test_a_trace_is_shown_with_its_spans_earliest_first() -> None:
             )
 
 
-async def test_of_too_many_spans_those_that_failed_and_the_earliest_are_shown() -> None:
+async def test_of_too_many_spans_those_that_failed_and_the_earliest_are_shown(world: Place) -> None:
     async with world() as w:
         for number in range(600):
             at = EPOCH + dt.timedelta(seconds=number)
@@ -171,7 +231,7 @@ async def test_of_too_many_spans_those_that_failed_and_the_earliest_are_shown() 
         assert [int(each.span_id, 16) for each in trace.spans] == [*range(1, 500), 600]
 
 
-async def test_secrets_do_not_come_out() -> None:
+async def test_secrets_do_not_come_out(world: Place) -> None:
     secrets = {
         "http.request.header.authorization": "Basic for everybody",
         "db.password": "two words",
@@ -189,7 +249,7 @@ async def test_secrets_do_not_come_out() -> None:
     )
 
 
-async def test_a_tenant_sees_only_what_is_its_own() -> None:
+async def test_a_tenant_sees_only_what_is_its_own(world: Place) -> None:
     async with world() as w:
         w.put(1, 1)
         assert await w.stranger.search(search()) == TraceAnswer()
@@ -197,7 +257,7 @@ async def test_a_tenant_sees_only_what_is_its_own() -> None:
             await w.stranger.trace("1")
 
 
-async def test_no_service_is_read_as_anything_but_a_name() -> None:
+async def test_no_service_is_read_as_anything_but_a_name(world: Place) -> None:
     names = ['x" || true || "', '" } || { status = error', "a\\", "*", "new\nline"]
     names += [text for text in (*MARKUP, *STEERING) if len(text) <= 100 and "\ud800" not in text]
     async with world() as w:
@@ -220,7 +280,7 @@ async def test_no_service_is_read_as_anything_but_a_name() -> None:
     ],
 )
 async def test_a_search_that_makes_no_sense_never_reaches_the_archive(
-    more: dict[str, object], said: str
+    world: Place, more: dict[str, object], said: str
 ) -> None:
     async with world() as w:
         with pytest.raises(Terminal, match=said):
@@ -228,7 +288,7 @@ async def test_a_search_that_makes_no_sense_never_reaches_the_archive(
 
 
 @pytest.mark.parametrize("name", ["", "x", "../../config", "1/2", "1?q=x", "0" * 33, "\u0661"])
-async def test_what_is_no_id_never_reaches_the_archive(name: str) -> None:
+async def test_what_is_no_id_never_reaches_the_archive(world: Place, name: str) -> None:
     async with world() as w:
         with pytest.raises(Terminal, match="hexadecimal"):
             await w.client.trace(name)

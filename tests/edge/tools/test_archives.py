@@ -11,7 +11,7 @@ from opsagent.clients.archive_query import Address
 from opsagent.clients.loki import LokiArchive
 from opsagent.model.archive import ArchivedLine, LogAnswer, LogSearch
 from opsagent.model.entity import Entity, Kind
-from opsagent.model.trace import FoundTrace, Span, Trace, TraceAnswer, TraceSearch
+from opsagent.model.trace import FoundTrace, Origin, Span, Trace, TraceAnswer, TraceSearch
 from opsagent.model.transcript import ToolResult
 from opsagent.ports import Case, NotFound, Terminal, Transient
 from opsagent.sim.archive_server import archive_serving
@@ -76,7 +76,7 @@ def span(number: int, parent: int = 0, **more: Any) -> Span:
     usual = {
         "span_id": f"{number:016x}",
         "parent_id": f"{parent:016x}" if parent else "",
-        "service": "web",
+        "origin": Origin("web"),
         "name": f"step {number}",
         "kind": "server",
         "started_at": HOUR_AGO + dt.timedelta(milliseconds=number),
@@ -189,7 +189,7 @@ async def test_nothing_hostile_leaves_the_quotation(text: str) -> None:
         Trace("1" * 32, (span(1, is_error=True, **more),), (word,))
         for more, word in (
             ({}, "a"),
-            ({"name": text, "service": text, "message": text, "attributes": (text,)}, text),
+            ({"name": text, "origin": Origin(text), "message": text, "attributes": (text,)}, text),
         )
     )
     ours = outside(await traces(ScriptedTraceArchive(whole=plain_trace), trace_id="1"))
@@ -242,7 +242,7 @@ async def test_traces_of_a_deployment_are_found_by_its_name() -> None:
 async def test_a_trace_is_a_tree_with_what_failed_before_it() -> None:
     spans = (
         span(1),
-        span(2, 1, service="cart", is_error=True, message="no", attributes=("a=1", "b=2")),
+        span(2, 1, origin=Origin("cart"), is_error=True, message="no", attributes=("a=1", "b=2")),
         span(3, 2, kind="client"),
         span(4, 1),
     )
