@@ -133,11 +133,15 @@ class LogArchiveSettings(TelemetrySettings):
 
 
 class TraceArchiveSettings(TelemetrySettings):
-    """A Tempo. Without it the model sees no traces."""
+    """A Tempo. Without it the model sees no traces, and nobody knows who calls whom."""
 
     url: str = Field(pattern=_URL, description="base of the API, what stands before /api")
     tenant: str = Field(
         default="", pattern=_TENANT, description="whose traces, if it has several tenants"
+    )
+    follow: bool = Field(
+        default=True,
+        description="whether it is learnt from recent traces which workload calls which",
     )
 
     def address(self) -> Address:

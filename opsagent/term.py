@@ -16,6 +16,7 @@ from opsagent.controllers.deliver import Deliver
 from opsagent.controllers.fold import Fold
 from opsagent.controllers.inputs import Input, Observed
 from opsagent.controllers.intake import Intake
+from opsagent.controllers.learn_calls import LearnCalls
 from opsagent.controllers.pipeline import Pipeline
 from opsagent.controllers.plans import FollowPlans
 from opsagent.controllers.report import Report, Term, Tree
@@ -42,6 +43,7 @@ from opsagent.runtime.channels import Channel
 from opsagent.runtime.schedule import every
 from opsagent.runtime.supervise import Supervisor
 from opsagent.settings import Settings
+from opsagent.signals.calls import KnownCalls
 from opsagent.sources.reflector import Reflector, Target
 from opsagent.store.daemon import SqliteStore
 from opsagent.term_logs import Logs
@@ -105,6 +107,7 @@ class Leading:
             None if logs is None else Logs(settings, world, self._pipeline, logs, last_seen)
         )
         self._series = self._follow_series()
+        self._calls = self._learn_calls()
         self._schedule = world.schedule()
         self._schedule.add("retention", every(RETENTION_PERIOD, world.clock), self._retain)
         if self._logs is not None:
@@ -132,7 +135,10 @@ class Leading:
         eyes = tuple(self._reflectors.values())
         logs = None if self._logs is None else self._logs.status
         series = None if self._series is None else self._series.status
-        report.term = Term(self._pipeline, eyes, self._supervisor, self._counters, logs, series)
+        calls = None if self._calls is None else self._calls.status
+        report.term = Term(
+            self._pipeline, eyes, self._supervisor, self._counters, logs, series, calls
+        )
         intake.begin(self._pipeline, self._fold)
         try:
             await self._supervisor.run()
@@ -157,6 +163,8 @@ class Leading:
             parts |= self._logs.parts()
         if self._series is not None:
             parts |= self._series.parts()
+        if self._calls is not None:
+            parts["calls"] = self._calls.run
         lanes = {f"respond {number}": self._respond.run for number in range(1, SIDE_BY_SIDE + 1)}
         return parts | lanes | {"deliver": self._deliver.run, "schedule": self._schedule.run}
 
@@ -178,6 +186,23 @@ class Leading:
         if source is None or store is None or asked is None:
             return None
         return Series(self._world, source, store, dt.timedelta(days=asked.retention_days))
+
+    def _learn_calls(self) -> LearnCalls | None:
+        archive, asked, pipeline = (
+            self._world.trace_archive,
+            self._settings.trace_archive,
+            self._pipeline,
+        )
+        if archive is None or asked is None or not asked.follow:
+            return None
+        return LearnCalls(
+            archive,
+            KnownCalls(pipeline.inventory),
+            pipeline.inventory.topology.set_calls,  # no input of the fold: no object says it
+            clock=self._world.clock,
+            chance=self._world.chance,
+            is_ready=lambda: pipeline.is_synced,
+        )
 
     def _beat_of(self, name: str) -> Callable[[], None]:
         return partial(self._supervisor.beat, name)

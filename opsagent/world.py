@@ -24,7 +24,7 @@ from opsagent.ports import (
 class World:
     """Everything outside the daemon. ``hands`` is None when it may only suggest.
 
-    ``series`` is followed if the configuration has a metrics section. ``model_server`` is asked whether it serves ``model``, None if nobody can tell. ``schedule`` makes a fresh one for each term. ``is_serving``: whether REST and pages listen on loopback.
+    ``series`` is followed if the configuration has a metrics section, ``trace_archive`` if that has one of its own. ``model_server`` is asked whether it serves ``model``, None if nobody can tell. ``schedule`` makes a fresh one for each term. ``is_serving``: whether REST and pages listen on loopback.
     ``announce`` is told a link to the pages, once they are up; it opens once.
     """
 

@@ -75,6 +75,7 @@ class Term:
     counters: Callable[[], Tree]
     logs: Callable[[], Tree] | None = None  # None while none is followed
     series: Callable[[], Tree] | None = None
+    calls: Callable[[], Tree] | None = None
 
 
 class Report:
@@ -160,6 +161,7 @@ class Report:
                 },
                 "logs": self._followed("logs", term.logs),
                 "series": self._followed("series", term.series),
+                "calls": self._followed("calls", term.calls),
                 "counters": dict(term.counters()),
             }
         return tree

@@ -48,7 +48,7 @@ class TraceAnswer:
         return bool(self.warnings)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Origin:
     """Whose span it is, as it says itself. What is not said is empty.
 

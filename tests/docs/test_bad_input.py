@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from opsagent.sim.tempo import Tempo
 from tests.edge.beset_daemon import Trouble, beset
 from tests.edge.test_bad_input_joined import OddSeries
+from tests.fakes.archives import InProcess, tempo_in_process
 from tests.fakes.beset import BesetSeries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +40,7 @@ def holds(tree: Any, path: Sequence[str]) -> bool:
 def test_every_count_that_it_names_is_in_the_status(tmp_path: Path) -> None:
     counts = set(re.findall(r"`([a-z_]+(?:\.(?:[a-z_]+|\*))*_(?:total|seconds|error))`", PAGE))
     assert len(counts) > 20
-    status = beset(tmp_path, Trouble(series=BesetSeries(OddSeries().tell))).status
+    traces = tempo_in_process(InProcess(Tempo()))
+    status = beset(tmp_path, Trouble(series=BesetSeries(OddSeries().tell), traces=traces)).status
     assert not [each for each in sorted(counts) if not holds(status, each.split("."))]
     assert not holds(status, ["sources", "*", "nothing_total"])

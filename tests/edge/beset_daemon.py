@@ -15,12 +15,12 @@ from opsagent.clients.kube_read import KubeReader
 from opsagent.controllers.pipeline import Step
 from opsagent.model.entity import Kind
 from opsagent.model.kube import Phase, Pod
-from opsagent.ports import KubeTransport, SeriesSource
+from opsagent.ports import KubeTransport, SeriesSource, TraceArchive
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import LogsSettings, Settings
-from opsagent.settings_telemetry import MetricsSettings
+from opsagent.settings_telemetry import MetricsSettings, TraceArchiveSettings
 from opsagent.sim import Fault, fault_patch
 from opsagent.world import World
 from tests.fakes.beset import SteppingClock
@@ -41,6 +41,7 @@ class Trouble:
     Attributes:
         cluster: what stands between the daemon and the API server.
         series: the store of numbers, None for none.
+        traces: the archive of traces, None for none.
         flood: whether there is a pod whose name begins with ``flood``.
         step: by how much the daemon's clock is set just before the crash.
         seconds: how long it is watched after the crash.
@@ -48,6 +49,7 @@ class Trouble:
 
     cluster: Beset = lambda honest: honest
     series: SeriesSource | None = None
+    traces: TraceArchive | None = None
     flood: bool = False
     step: dt.timedelta = dt.timedelta(0)
     seconds: float = 120.0
@@ -90,6 +92,7 @@ def beset(state: Path, trouble: Trouble) -> Outcome:
                     state_dir=state,
                     logs=LogsSettings(streams_max=50),
                     metrics=MetricsSettings(url="http://in.this.process"),
+                    trace_archive=TraceArchiveSettings(url="http://in.this.process"),
                 ),
                 World(
                     clock=clock,
@@ -98,6 +101,7 @@ def beset(state: Path, trouble: Trouble) -> Outcome:
                     schedule=lambda: LoopSchedule(clock),
                     cluster=trouble.cluster(stage.daemon),
                     series=trouble.series,
+                    trace_archive=trouble.traces,
                     is_serving=False,
                     listeners=(notice,),
                 ),
