@@ -5,13 +5,16 @@ runtime writes it (``2026-01-05T00:00:00.1Z stdout F text``, where ``P`` marks a
 the stream continues), or bare. What is longer than ``LINE_BYTES_MAX`` is cut, and the last word before the
 cut with it: half a secret has no known format. What is not text is named by its size. Both are counted.
 
-One pass over the bytes; held are at most one line and one unfinished line a stream.
+One pass over the bytes; held are at most one line and one unfinished line a stream. Mostly all lines of a chunk are
+whole texts behind an ordinary stamp: then they are parted by one search (``_all_ordinary``), to the same effect.
 Source of the format: the container runtime interface's log format in the kubelet.
 """
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 LINE_BYTES_MAX = 16_384  # what runtimes write before they begin a new part
@@ -19,9 +22,14 @@ _HELD_BYTES_MAX = LINE_BYTES_MAX + 64  # with the longest prefix
 _CUT_BACK = 512  # characters in which the last word must begin, else they all go
 _CONTROL_SHARE_MAX = 0.1  # of control and undecodable characters in a text
 
-_PREFIX = re.compile(
-    rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) (?:(stdout|stderr) ([FP])(?::\w*)? )?"
+_STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
+_PREFIX = re.compile(rf"({_STAMP}) (?:(stdout|stderr) ([FP])(?::\w*)? )?".encode())
+# Each match begins where the one before ended, or a line is none.
+_LINE = re.compile(
+    rf"^({_STAMP}) (?:(stdout|stderr) F(?::\w*)? |(?!std(?:out|err) P))([^\n]*)\n",
+    re.MULTILINE | re.ASCII,
 )
+_PLAIN_TEXT = bytes(range(0x20, 0x7F)) + b"\t\n\x1b"
 _NOT_TEXT = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1a\\x1c-\\x1f\\x7f\ufffd]")
 
 
@@ -31,6 +39,10 @@ class Line(NamedTuple):
     at: dt.datetime | None
     stream: str
     text: str
+
+
+# As ``Line._make``, without a call of Python's for each.
+_line: Callable[[tuple[dt.datetime, str, str]], Line] = partial(tuple.__new__, Line)
 
 
 @dataclass(slots=True)
@@ -62,6 +74,10 @@ class Framer:
 
     def feed(self, chunk: bytes) -> list[Line]:
         """Return the lines that ``chunk`` completes."""
+        if not self._held and not self._parts and self._has_stamps and chunk.endswith(b"\n"):
+            ordinary = self._all_ordinary(chunk)
+            if ordinary:
+                return ordinary
         *ended, rest = chunk.split(b"\n")
         self.framed.bytes += len(chunk)
         self.framed.lines += len(ended)
@@ -71,6 +87,25 @@ class Framer:
         lines.extend(map(self._line, ended))
         self._hold(rest)
         return [line for line in lines if line is not None]
+
+    def _all_ordinary(self, chunk: bytes) -> list[Line]:
+        """Return the lines of a chunk of whole ones; none if anything about one of them is unusual."""
+        try:
+            text = chunk.decode()
+            odd = chunk.translate(None, _PLAIN_TEXT).decode()
+            found = _LINE.findall(text)
+            if not odd.isprintable() or "\ufffd" in odd or len(found) != chunk.count(b"\n"):
+                return []
+            stamps, streams, texts = zip(*found, strict=True)
+            if max(map(len, texts)) > LINE_BYTES_MAX // 4:  # of UTF-8
+                return []
+            ats = map(dt.datetime.fromisoformat, stamps)
+            lines = [*map(_line, zip(ats, streams, texts, strict=True))]
+        except ValueError:  # it is no UTF-8, or the 31st of February
+            return []
+        self.framed.bytes += len(chunk)
+        self.framed.lines += len(lines)
+        return lines
 
     def close(self) -> list[Line]:
         """Return what is left at the end of the log: a line without its end, parts without their last."""

@@ -14,20 +14,25 @@ A line that arrives again after a reconnect is not known here: the source compar
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from opsagent.model.log import LogEntry
-from opsagent.signals.logs.framing import Framed, Framer, Line
+from opsagent.model.log import LogEntry, LogSeverity
+from opsagent.signals.logs.framing import Framed, Framer
 from opsagent.signals.logs.joining import Joiner, Record
 from opsagent.signals.logs.mining import Miner
 from opsagent.signals.logs.reading import Reading, read
 from opsagent.signals.logs.scrubbing import Scrubber
 from opsagent.signals.logs.templates import Template
-from opsagent.signals.logs.words import alike
+from opsagent.signals.logs.words import alike, alike_each
 from opsagent.signals.secrets import scrub
 
 _CAUSE = re.compile(
     r"(?:\s*Caused by: )?((?:[\w$]+\.)*[A-Z][\w$]*(?:Exception|Error|Throwable)\b.*)"
+)
+# As ``LogEntry._make``, without a call of Python's for each.
+_entry: Callable[[tuple[dt.datetime, str, LogSeverity, str, str, str, bool, int]], LogEntry] = (
+    partial(tuple.__new__, LogEntry)
 )
 
 
@@ -53,45 +58,48 @@ class LogIntake:
 
     def feed(self, chunk: bytes, now: dt.datetime) -> list[LogEntry]:
         """Take bytes that arrived at ``now``; return the entries that they complete, oldest first."""
-        return self._entries(self._framer.feed(chunk), now)
+        return self._entries(self._joiner.feed(self._framer.feed(chunk)), now)
 
     def flush(self, now: dt.datetime) -> list[LogEntry]:
         """Return the entries of the records that are still open: the log is silent."""
-        return [self._entry(record, now) for record in self._joiner.flush()]
+        return self._entries(self._joiner.flush(), now)
 
     def close(self, now: dt.datetime) -> list[LogEntry]:
         """Return all that is left at the log's end, an unfinished line too."""
-        return [*self._entries(self._framer.close(), now), *self.flush(now)]
+        return [*self._entries(self._joiner.feed(self._framer.close()), now), *self.flush(now)]
 
-    def _entries(self, lines: Iterable[Line], now: dt.datetime) -> list[LogEntry]:
-        records = map(self._joiner.feed, lines)
-        return [self._entry(record, now) for record in records if record is not None]
+    def _entries(self, records: Sequence[Record], now: dt.datetime) -> list[LogEntry]:
+        """Return an entry for each record. Most lines are known: they are dealt with here, at the cost of few calls."""
+        find, seen = self._scrubber.lines.find, self._miner.seen
+        entries = []
+        for record, line in zip(records, alike_each([each[2][0] for each in records]), strict=True):
+            at, stream, (text, *others), _ = record
+            known = find(line, text) if at is not None and not others else None
+            template = None if known is None else seen(known[1])
+            if at is None or known is None or template is None:
+                entries.append(self._read(record, line, now))
+                continue
+            is_new = template.count == 1
+            made = at, stream, known[0], template.id, template.text, text, is_new, 0
+            entries.append(_entry(made))
+        return entries
 
-    def _entry(self, record: Record, now: dt.datetime) -> LogEntry:
-        at, stream, lines, dropped = record
-        text = lines[0]
-        line = alike(text) if len(lines) == 1 else b""
-        known = self._scrubber.lines.find(line, text) if line and at is not None else None
-        template = None if known is None else self._miner.seen(known[1])
-        if known is not None and template is not None:
-            severity = known[0]
+    def _read(self, record: Record, line: bytes, now: dt.datetime) -> LogEntry:
+        """Return the entry of a record that has to be read; ``line`` is its first one, made alike."""
+        reading = read(record.lines[0])
+        if len(record.lines) == 1:
+            template, text = self._mined(record.lines[0], line, reading)
         else:
-            reading = read(text)
-            severity = reading.severity
-            at = at or reading.at(now)
-            if len(lines) == 1:
-                template, text = self._mined(text, line, reading)
-            else:
-                template, text = self._mined_trace(lines, reading)
+            template, text = self._mined_trace(record.lines, reading)
         return LogEntry(
-            at or now,
-            stream,
-            severity,
+            record.at or reading.at(now) or now,
+            record.stream,
+            reading.severity,
             template.id,
             template.text,
             text,
             template.count == 1,
-            dropped,
+            record.dropped,
         )
 
     def _mined(self, text: str, line: bytes, reading: Reading) -> tuple[Template, str]:
@@ -103,7 +111,7 @@ class LogIntake:
             return self._miner.mine(message)[0], scrub(text)
         if not scrubber.is_harmless(head):
             return self._miner.take(shape, message), scrub(text)
-        scrubber.lines.remember(line, reading, shape)
+        scrubber.lines.remember(line, text, reading, shape)
         return self._miner.take(shape, message), text
 
     def _mined_trace(self, lines: tuple[str, ...], reading: Reading) -> tuple[Template, str]:

@@ -11,7 +11,9 @@ name a cause, up to twice as many; all others are counted in ``dropped``.
 
 import datetime as dt
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from opsagent.signals.logs.framing import Line
@@ -49,6 +51,12 @@ class Record(NamedTuple):
     dropped: int = 0
 
 
+# As ``Record._make``, without a call of Python's for each.
+_single: Callable[[tuple[dt.datetime | None, str, tuple[str], int]], Record] = partial(
+    tuple.__new__, Record
+)
+
+
 class _Open:
     """A record of several lines, or of a key, that may go on."""
 
@@ -72,31 +80,42 @@ class Joiner:
 
     _open: dict[str, Line | _Open] = field(default_factory=dict)
 
-    def feed(self, line: Line) -> Record | None:
-        """Take one line; return the record that it ends, if any."""
-        stream, text = line.stream, line.text
-        held = self._open.get(stream)
-        if held is None:
-            self._open[stream] = line
-            return None
-        if isinstance(held, Line):
-            if not _opens_key(held.text) and (
-                _BEGINS.match(text) or not _goes_on(held.text, text, is_single=True)
-            ):
-                self._open[stream] = line
-                return Record(held.at, stream, (held.text,))
-            held = self._open[stream] = _Open(held)
-        if _key_goes_on(held, text) if held.is_key else _trace_goes_on(held, text):
-            _extend(held, text)
-            return None
-        self._open[stream] = line
-        return _record(stream, held)
+    def feed(self, lines: Iterable[Line]) -> list[Record]:
+        """Take lines; return the records that they end."""
+        records, held_by = [], self._open
+        for line in lines:
+            stream, text = line[1], line[2]
+            held = held_by.get(stream)
+            if isinstance(held, Line):
+                if _is_alone(held[2], text):
+                    held_by[stream] = line
+                    records.append(_single((held[0], stream, (held[2],), 0)))
+                    continue
+                held = held_by[stream] = _Open(held)
+            if held is not None and _goes_on_with(held, text):
+                _extend(held, text)
+                continue
+            held_by[stream] = line
+            if held is not None:
+                records.append(_record(stream, held))
+        return records
 
     def flush(self) -> tuple[Record, ...]:
         """Return the open records and forget them."""
         records = tuple(_record(stream, held) for stream, held in self._open.items())
         self._open.clear()
         return records
+
+
+def _is_alone(held: str, text: str) -> bool:
+    """Tell whether a line is a record of its own, by the one that follows."""
+    return not _opens_key(held) and (
+        _BEGINS.match(text) is not None or not _goes_on(held, text, is_single=True)
+    )
+
+
+def _goes_on_with(held: _Open, text: str) -> bool:
+    return _key_goes_on(held, text) if held.is_key else _trace_goes_on(held, text)
 
 
 def _record(stream: str, held: Line | _Open) -> Record:

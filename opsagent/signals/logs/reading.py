@@ -37,7 +37,8 @@ class Reading(NamedTuple):
     """What one line says. ``stamp`` is the program's own as it stands there, None if it printed none.
 
     A field's text is looked at when somebody asks for the instant: mostly the runtime's stamp goes before.
-    ``is_by_number``: severity or message would not be the same with other digits in their places.
+    ``level``: the number that tells the severity, if a field ``level`` holds one. ``is_by_number``: severity or message
+    would not be the same with other digits in their places, even if the level were.
     """
 
     format: Format
@@ -45,6 +46,7 @@ class Reading(NamedTuple):
     message: str
     stamp: re.Match[str] | str | float | None
     is_by_number: bool = False
+    level: int | None = None
 
     def at(self, near: dt.datetime) -> dt.datetime | None:
         """Return the instant that the stamp means; one without a year is of that of ``near``."""
@@ -94,6 +96,7 @@ _REDIS_MARKS = {
     "*": LogSeverity.INFO,
     "#": LogSeverity.WARN,
 }
+_DIGIT = re.compile(r"\d")
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")
 
 _JSON = msgspec.json.Decoder()
@@ -150,10 +153,12 @@ def _json(text: str) -> Reading | None:
     assert isinstance(parsed, dict)  # nothing else begins with a brace
     fields: dict[str, object] = parsed
     names = "".join(fields)
+    is_by_number = "\\u" in text
     if names != names.lower():
         fields = {name.lower(): value for name, value in fields.items()}
+        is_by_number = is_by_number or isinstance(_first(fields, _LEVEL_KEYS), int)
     reading = _structured(Format.JSON, fields)
-    return reading._replace(is_by_number=True) if "\\u" in text else reading
+    return reading._replace(is_by_number=True) if is_by_number else reading
 
 
 def _decoded(text: str) -> object:
@@ -179,11 +184,20 @@ def _unescaped(text: str) -> str:
 
 def _structured(form: Format, fields: Mapping[str, object]) -> Reading:
     message, level = _first(fields, _MESSAGE_KEYS), _first(fields, _LEVEL_KEYS)
-    is_by_number = isinstance(level, int)
+    number = level if isinstance(level, int) else None
+    is_by_number = number is not None and "level" not in fields
     if not isinstance(message, str):
-        message, is_by_number = _pairs(fields), True  # numbers in names tell their order
+        message = _pairs(fields)
+        is_by_number = is_by_number or not all(map(_is_ordinary, fields.items()))
     severity, stamp = _structured_severity(level), _structured_stamp(_first(fields, _STAMP_KEYS))
-    return Reading(form, severity, message, stamp, is_by_number)
+    return Reading(form, severity, message, stamp, is_by_number, number)
+
+
+def _is_ordinary(field: tuple[str, object]) -> bool:
+    """Tell whether a pair looks the same, but for its digits, whatever they are: numbers in names tell their order."""
+    name, value = field
+    is_name = name.isascii() and name[-1:].isalpha() and not _DIGIT.search(name)
+    return is_name and not isinstance(value, float)  # 1e5 is 100000.0
 
 
 def _first(fields: Mapping[str, object], keys: tuple[str, ...]) -> object:

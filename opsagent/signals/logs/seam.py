@@ -21,10 +21,15 @@ bear one second; beyond, as long as stamps never go back. If a node's clock is p
 ``_SETBACK_SECONDS``, lines may come twice, rather than not at all until it has caught up.
 
 Each line must begin with a stamp; one without is the server's word, not the container's: counted, not taken.
+
+Mostly nothing comes again and stamps do not go back: then the lines of a chunk are taken together (``_taken_whole``),
+and only those of its last two seconds get keys. What is kept is the same as if each had been looked at.
 """
 
 import datetime as dt
+import re
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
@@ -38,6 +43,9 @@ OVERLAP = dt.timedelta(seconds=1)
 _SETBACK_SECONDS = 10  # a stamp so far behind means that the node's clock was put back
 _DAY_AND_TIME = 19  # characters of a stamp down to its second
 _STAMP_MAX = 36  # 2026-01-05T00:00:00.123456789+01:00 and a blank
+
+# A line with an ordinary stamp. Each match begins where the one before ended, or a line is none.
+_LINE = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z [^\n]*\n", re.MULTILINE)
 
 _Stamp: TypeAlias = tuple[int, bytes]  # second since 1970, nine digits of its fraction
 _NEVER: _Stamp = (0, b"")
@@ -120,20 +128,52 @@ class Seam:
 
     def feed(self, chunk: bytes) -> bytes:
         """Return what is new in ``chunk``: whole lines, and long ones as they come."""
+        if b"\n" not in chunk:
+            return self._begun(chunk)
+        chunk, self._held = self._held + chunk, b""
+        end = chunk.rfind(b"\n") + 1
+        if self._taken_whole(chunk, end):
+            return chunk[:end] + self._begun(chunk[end:])
         *ended, rest = chunk.split(b"\n")
         new = bytearray()
         for piece in ended:
-            if self._fate is _Fate.OPEN:
-                line = self._held + piece if self._held else piece
-                if self._is_new(line):
-                    new += line
-                    new += b"\n"
-            elif self._fate is _Fate.TAKEN:
+            if self._fate is _Fate.TAKEN or (self._fate is _Fate.OPEN and self._is_new(piece)):
                 new += piece
                 new += b"\n"
-            self._held, self._fate = b"", _Fate.OPEN
+            self._fate = _Fate.OPEN
         new += self._begun(rest)
         return bytes(new)
+
+    def _taken_whole(self, chunk: bytes, end: int) -> bool:
+        """Take the lines up to ``end``, if all are stamped in UTC, none comes again and none is older than the one before."""
+        if self._is_checking or self.is_torn or self._fate is not _Fate.OPEN:
+            return False
+        stamps = _LINE.findall(chunk, 0, end)
+        if len(stamps) != chunk.count(b"\n") or stamps != sorted(stamps):
+            return False
+        first, newest = self._second_of(chunk), self._second_in(stamps[-1], b"Z")
+        if first is None or newest is None or first < self._newest:
+            return False
+        self._keep_last(chunk[:end], stamps, newest)
+        return True
+
+    def _keep_last(self, lines: bytes, stamps: list[bytes], newest: int) -> None:
+        """Keep the keys of the lines of the last two seconds; ``stamps`` are those of all, in order."""
+        at = bisect_left(stamps, stamps[-1])
+        before = bisect_left(stamps, stamps[at - 1]) if at else 0
+        tail = lines.rsplit(b"\n", len(stamps) - before + 1)[-len(stamps) + before - 1 : -1]
+        keys = array("q", [hash(line[:HEAD_BYTES]) for line in tail])
+        if at and self._second_in(stamps[before], b"Z") == newest - 1:
+            self._keep_many(newest - 1, keys[: at - before])
+        self._keep_many(newest, keys[at - before :])
+        self._last = keys[-1]
+        if max(len(self._now), len(self._before)) > KEYS_MAX:
+            self._forget(tail[-1])
+
+    def _keep_many(self, second: int, keys: "array[int]") -> None:
+        if second > self._newest:
+            self._turn(second)
+        self._now += keys
 
     def skip(self, chunk: bytes) -> bytes:
         """Leave out the lines in ``chunk``, unread but counted; return what ends the line that was on its way."""
@@ -235,10 +275,14 @@ class Seam:
         elif second == self._newest - 1:
             self._before.append(key)
         if len(self._now) > KEYS_MAX or len(self._before) > KEYS_MAX:
-            stamp = self._stamp(line[:_STAMP_MAX])
-            assert stamp is not None, "its second was read"
-            self._deal_with(stamp)
-            self._now, self._before = array("q"), array("q")
+            self._forget(line)
+
+    def _forget(self, line: bytes) -> None:
+        """Let go of all keys: what comes up to the stamp of ``line``, the newest, counts as dealt with."""
+        stamp = self._stamp(line[:_STAMP_MAX])
+        assert stamp is not None, "its second was read"
+        self._deal_with(stamp)
+        self._now, self._before = array("q"), array("q")
 
     def _deal_with(self, stamp: _Stamp) -> None:
         """Count all lines up to ``stamp`` as taken or skipped."""
@@ -258,15 +302,17 @@ class Seam:
         """Return the second of a line's stamp since 1970; most lines have that of the line before."""
         end = line.find(b" ", _DAY_AND_TIME, _STAMP_MAX)
         stamp = line[:end] if end >= 0 else line[:_STAMP_MAX]
-        zone = b"Z" if stamp.endswith(b"Z") else stamp[-6:]
-        if stamp[:_DAY_AND_TIME] != self._read or zone != self._zone:
+        return self._second_in(stamp[:_DAY_AND_TIME], b"Z" if stamp.endswith(b"Z") else stamp[-6:])
+
+    def _second_in(self, day_and_time: bytes, zone: bytes) -> int | None:
+        if day_and_time != self._read or zone != self._zone:
             try:
-                at = dt.datetime.fromisoformat((stamp[:_DAY_AND_TIME] + zone).decode("ascii"))
+                at = dt.datetime.fromisoformat((day_and_time + zone).decode("ascii"))
             except ValueError:  # also what is not ASCII
                 return None
             if at.tzinfo is None:
                 return None
-            self._read, self._zone = stamp[:_DAY_AND_TIME], zone
+            self._read, self._zone = day_and_time, zone
             self._second = int(at.timestamp())
         return self._second
 

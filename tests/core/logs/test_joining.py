@@ -9,8 +9,8 @@ from opsagent.signals.logs.joining import CHARACTERS_MAX, LINES_MAX, Joiner, Rec
 
 def records(*texts: str) -> list[Record]:
     joiner = Joiner()
-    found = [joiner.feed(Line(None, "", text)) for text in texts]
-    return [*(each for each in found if each is not None), *joiner.flush()]
+    found = joiner.feed(Line(None, "", text) for text in texts)
+    return [*found, *joiner.flush()]
 
 
 JAVA = """
@@ -96,9 +96,9 @@ def test_a_key_that_breaks_off_does_not_swallow_the_log() -> None:
 
 def test_streams_are_joined_apart() -> None:
     joiner = Joiner()
-    assert joiner.feed(Line(None, "stderr", "TypeError: x")) is None
-    assert joiner.feed(Line(None, "stdout", "served")) is None
-    assert joiner.feed(Line(None, "stderr", "    at cart.js:1")) is None
+    assert joiner.feed([Line(None, "stderr", "TypeError: x")]) == []
+    assert joiner.feed([Line(None, "stdout", "served")]) == []
+    assert joiner.feed([Line(None, "stderr", "    at cart.js:1")]) == []
     assert joiner.flush() == (
         Record(None, "stderr", ("TypeError: x", "    at cart.js:1")),
         Record(None, "stdout", ("served",)),

@@ -60,6 +60,14 @@ def test_other_digits_and_ids_are_read_as_if_for_the_first_time(
     ("first", "other"),
     [
         ('{"level":30,"msg":"x"}', '{"level":50,"msg":"x"}'),
+        ('{"a":{"level":30},"severity":30}', '{"a":{"level":30},"severity":50}'),
+        ('{"a":{"level":30},"level":30}', '{"a":{"level":30},"level":50}'),
+        ('{"Level":30,"a":{"level":30}}', '{"Level":50,"a":{"level":30}}'),
+        ('{"level":30,"level":30,"msg":"x"}', '{"level":30,"level":50,"msg":"x"}'),
+        ('{"a":{"level":30},"level" :30}', '{"a":{"level":30},"level" :50}'),
+        ('{"level":100,"msg":"x"}', '{"level":500,"msg":"x"}'),
+        ('{"level":3,"msg":"x"}', '{"level":5,"msg":"x"}'),
+        ('{"a-":1e001,"b":"x"}', '{"a-":9e999,"b":"x"}'),
         ('{"n":10,"level":"warn","msg":"x"}', '{"n":01,"level":"warn","msg":"x"}'),
         ('{"n":01,"level":"warn","msg":"x"}', '{"n":10,"level":"warn","msg":"x"}'),
         ('{"msg":"\\u0041"}', '{"msg":"\\u0042"}'),
@@ -95,7 +103,7 @@ def test_what_comes_again_is_known_and_what_does_not_is_forgotten() -> None:
 
     for number in range(3 * GENERATION_MAX):
         text = "".join(chr(97 + int(digit)) for digit in f"{number:06d}")
-        memo.remember(alike(text), read(text), shape)
+        memo.remember(alike(text), text, read(text), shape)
         assert knows("aaaaaa"), "it comes again and again"
     assert knows(text)
     assert not knows("aaaaab")

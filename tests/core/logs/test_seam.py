@@ -84,6 +84,32 @@ def test_each_line_comes_once_wherever_connections_break(
     assert not seam.is_torn
 
 
+steps_back_too = st.sampled_from(
+    [0, 0, 1, SECOND // 3, SECOND, 4 * SECOND, -1, -SECOND, -20 * SECOND]
+)
+oddities = st.sampled_from(
+    [b"", b"no stamp\n", b"\n", b"2026-02-31T00:00:00Z x\n", b"2026-01-05T01:00:00+01:00 x\n"]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(steps_back_too, texts, oddities), max_size=30), st.integers(0, 2500))
+def test_lines_are_taken_together_as_one_by_one(
+    drawn: list[tuple[int, bytes, bytes]], length: int
+) -> None:
+    at, raw = 30 * SECOND, b""
+    for step, text, oddity in drawn:
+        at = max(0, at + step)
+        raw += stamped(at, text) + oddity
+    together, one_by_one = Seam(), Seam()
+    for chunk in (raw[:length], raw, raw + stamped(at, b"more")):
+        size = len(chunk) + 1
+        assert in_short(read(together, chunk, size)) == in_short(read(one_by_one, chunk, 1))
+        assert together.since == one_by_one.since
+        assert together.counters == one_by_one.counters
+        assert together.is_torn == one_by_one.is_torn
+
+
 def in_short(raw: bytes) -> list[bytes]:
     """Return the lines as far as anybody keeps them: a long one may end anywhere behind its head."""
     return [line[:HEAD_BYTES] for line in raw.split(b"\n")]
