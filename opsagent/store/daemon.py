@@ -4,7 +4,7 @@ Theory of operation. Everything that follows from one input is one ``Batch`` and
 a kill the file holds the state after some input, never between two. Raw rows are appended and never
 changed. The table ``live`` names the newest row of every object that exists; a deletion removes that
 entry, and the row itself stays until retention, so that pointers into the recent past still open.
-``meta`` keeps the last row number, because retention may drop the row that carried it.
+``meta`` keeps the last row number across retention, which may drop the row that carried it.
 
 Values are JSON text next to the few columns that queries need. What this module refuses: a row that
 does not follow the last one (a second writer, or a lost commit), and text that is not what its table
@@ -189,7 +189,9 @@ class SqliteStore:
         await self._database.aclose()
 
     def _write_rows(self, connection: sqlite3.Connection, rows: Sequence[RawRow]) -> None:
-        seq = before = _last_seq(connection)
+        if not rows:
+            return
+        seq = _last_seq(connection)
         for row in rows:
             if row.seq != seq + 1:
                 raise Terminal(
@@ -197,10 +199,8 @@ class SqliteStore:
                     "daemon and file disagree; start the daemon again, it resumes from the file"
                 )
             seq = row.seq
-        if seq != before:
-            connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", map(_columns, rows))
-            _write_live(connection, rows)
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('seq', ?)", (seq,))
+        connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", map(_columns, rows))
+        _write_live(connection, rows)
 
     async def _close_notification(self, notification_id: str, at: dt.datetime, fate: str) -> None:
         # The first fate stands: a message taken and then reported again was taken.
@@ -265,7 +265,11 @@ def _scalar(connection: sqlite3.Connection, query: str) -> int:
 
 
 def _last_seq(connection: sqlite3.Connection) -> int:
-    return _scalar(connection, "SELECT COALESCE(MAX(value), 0) FROM meta WHERE key = 'seq'")
+    return _scalar(
+        connection,
+        "SELECT MAX(COALESCE((SELECT MAX(seq) FROM rows), 0),"
+        " COALESCE((SELECT value FROM meta WHERE key = 'seq'), 0))",
+    )
 
 
 def _columns(row: RawRow) -> tuple[int, str, str, str, str | None]:
@@ -281,45 +285,54 @@ def _write_live(connection: sqlite3.Connection, rows: Iterable[RawRow]) -> None:
             newest[row.kind.value, row.item.meta.namespace, row.item.meta.name] = row
     gone = [key for key, row in newest.items() if row.type is RowType.DELETED]
     there = [(*key, row.seq) for key, row in newest.items() if row.type is not RowType.DELETED]
-    connection.executemany("DELETE FROM live WHERE kind = ? AND namespace = ? AND name = ?", gone)
-    connection.executemany(
-        "INSERT INTO live VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (kind, namespace, name) DO UPDATE SET seq = excluded.seq",
-        there,
-    )
+    if gone:
+        connection.executemany(
+            "DELETE FROM live WHERE kind = ? AND namespace = ? AND name = ?", gone
+        )
+    if there:
+        connection.executemany(
+            "INSERT INTO live VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (kind, namespace, name) DO UPDATE SET seq = excluded.seq",
+            there,
+        )
 
 
 def _write_conclusions(connection: sqlite3.Connection, batch: Batch) -> None:
-    connection.executemany(
-        "INSERT OR IGNORE INTO changes VALUES (?, ?, ?)",
-        [(item.change_id, instant(item.at), CHANGE.encode(item)) for item in batch.changes],
-    )
-    connection.executemany(
-        "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?)",
-        [
-            (
-                item.fingerprint,
-                item.state.value,
-                None if item.ends_at is None else instant(item.ends_at),
-                ALERT.encode(item),
-            )
-            for item in batch.alerts
-        ],
-    )
-    connection.executemany(
-        "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?)",
-        [
-            (item.incident_id, instant(item.opened_at), item.state.value, INCIDENT.encode(item))
-            for item in batch.incidents
-        ],
-    )
-    connection.executemany(
-        "INSERT OR IGNORE INTO notifications VALUES (?, ?, NULL, NULL, ?)",
-        [
-            (item.notification_id, instant(item.at), NOTIFICATION.encode(item))
-            for item in batch.notifications
-        ],
-    )
+    """Write what follows from rows, table by table; from most rows nothing does."""
+    if batch.changes:
+        connection.executemany(
+            "INSERT OR IGNORE INTO changes VALUES (?, ?, ?)",
+            [(item.change_id, instant(item.at), CHANGE.encode(item)) for item in batch.changes],
+        )
+    if batch.alerts:
+        connection.executemany(
+            "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?)",
+            [
+                (
+                    item.fingerprint,
+                    item.state.value,
+                    None if item.ends_at is None else instant(item.ends_at),
+                    ALERT.encode(item),
+                )
+                for item in batch.alerts
+            ],
+        )
+    if batch.incidents:
+        connection.executemany(
+            "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?)",
+            [
+                (item.incident_id, instant(item.opened_at), item.state.value, INCIDENT.encode(item))
+                for item in batch.incidents
+            ],
+        )
+    if batch.notifications:
+        connection.executemany(
+            "INSERT OR IGNORE INTO notifications VALUES (?, ?, NULL, NULL, ?)",
+            [
+                (item.notification_id, instant(item.at), NOTIFICATION.encode(item))
+                for item in batch.notifications
+            ],
+        )
     for item in batch.facts:
         _write_fact(connection, item)
 
@@ -338,6 +351,7 @@ def _write_fact(connection: sqlite3.Connection, item: Fact) -> None:
 
 
 def _drop_rows(connection: sqlite3.Connection, stamp: str) -> int:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('seq', ?)", (_last_seq(connection),))
     statement = (
         "DELETE FROM rows WHERE seq IN (SELECT seq FROM rows WHERE at < ? AND NOT EXISTS "
         "(SELECT 1 FROM live WHERE live.seq = rows.seq) ORDER BY at LIMIT ?)"
