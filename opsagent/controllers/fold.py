@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from opsagent.controllers.inputs import Found, Input, Moved, Noted, Observed, Told, Unplanned
-from opsagent.controllers.pipeline import Pipeline, Step, merge
+from opsagent.controllers.pipeline import NOTHING, Pipeline, Step, merge
 from opsagent.ports import Clock, Store
 from opsagent.runtime.channels import Channel
 
@@ -60,7 +60,7 @@ class Fold:
 
     async def commit(self, step: Step) -> None:
         """Write the step, then tell the listeners."""
-        if step == Step():
+        if step == NOTHING:
             return
         await self._store.commit(step.batch)
         for listener in self._listeners:
@@ -68,6 +68,8 @@ class Fold:
 
     async def _next(self) -> Sequence[Input]:
         """Wait for inputs, at most until the pipeline has something to do by itself."""
+        if waiting := self._inbox.drain(BUNCH_MAX):
+            return waiting
         due = self._pipeline.next_due()
         seconds = None if due is None else max(0.0, (due - self._clock.now()).total_seconds())
         try:

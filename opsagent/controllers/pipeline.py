@@ -9,6 +9,10 @@ writes, so the daemon and ``replay`` share it, and the same inputs give the same
 Detection waits until every kind it joins has been listed once: on half a picture a deployment
 without pods would look stuck, and an alert whose pods are not listed yet would look cleared.
 
+A judgement looks at the Deployment, its ReplicaSets and its pods, and says itself when time alone would change
+it. So only a row about one of these is followed by one, and none that differs from what is known in nothing that
+anybody looks at: most of what a watch tells is a heartbeat. Such rows are stored like any other.
+
 A judgement looks at the whole workload, so judging a large one at each of its rows would cost the square
 of its size. After each judgement a large workload has peace for a time that grows with its size; what
 comes meanwhile is judged together when that time is over.
@@ -63,8 +67,14 @@ class Step:
     wants_plan: tuple[str, ...] = ()
 
 
+NOTHING = Step()
+
+
 def merge(steps: Iterable[Step]) -> Step:
     """Join consecutive steps into one commit; of an alert or incident only the last state is kept."""
+    some = [step for step in steps if step is not NOTHING]
+    if len(some) <= 1:
+        return some[0] if some else NOTHING
     rows: list[RawRow] = []
     changes: list[Change] = []
     facts: list[Fact] = []
@@ -72,7 +82,7 @@ def merge(steps: Iterable[Step]) -> Step:
     alerts: dict[str, Alert] = {}
     incidents: dict[str, Incident] = {}
     wants: dict[str, None] = {}
-    for step in steps:
+    for step in some:
         rows += step.batch.rows
         changes += step.batch.changes
         facts += step.batch.facts
@@ -99,7 +109,8 @@ class Pipeline:
         self._seq = snapshot.seq
         self._inventory = Inventory()
         self._inventory.restore(snapshot.rows, snapshot.changes)
-        self._book = restore(snapshot.incidents, snapshot.alerts)
+        self._book = self._due_book = restore(snapshot.incidents, snapshot.alerts)
+        self._book_due = next_due(self._book)
         self._alerts: dict[Entity, dict[str, Alert]] = {}
         for alert in snapshot.alerts:
             if alert.is_own:
@@ -137,10 +148,10 @@ class Pipeline:
 
     def next_due(self) -> dt.datetime | None:
         """Return when :meth:`tick` has something to do, None if never."""
-        due = [*self._recheck.values(), *self.reported.next_due()]
-        if (book_due := next_due(self._book)) is not None:
-            due.append(book_due)
-        return min(due, default=None)
+        if self._book is not self._due_book:
+            self._due_book, self._book_due = self._book, next_due(self._book)
+        due = [*self._recheck.values(), self.reported.next_due(), self._book_due]
+        return min((each for each in due if each is not None), default=None)
 
     def observe(
         self, at: dt.datetime, row_type: RowType, kind: Kind, item: KubeObject | None
@@ -149,9 +160,13 @@ class Pipeline:
         self._seq += 1
         safe = None if item is None else self._redactor.redact(item)
         row = RawRow(self._seq, at, row_type, kind, safe)
-        concerned = self._inventory.concerned(row)
+        if self._inventory.renew(row):
+            return Step(Batch(rows=(row,)))
+        is_judged = kind in JOINED_KINDS
+        concerned = self._inventory.concerned(row) if is_judged else set()
         changes = self._inventory.apply(row)
-        concerned |= self._inventory.concerned(row)
+        if is_judged:
+            concerned |= self._inventory.concerned(row)
         is_news = row_type is RowType.SYNCED and kind not in self._synced
         steps = [Step(Batch(rows=(row,), changes=changes))]
         if is_news:
@@ -193,7 +208,7 @@ class Pipeline:
         return self._reduce(Advised(incident_id, notes, investigation_id), now)
 
     def _told(self, alert: Alert | None, event: Event | None, now: dt.datetime) -> Step:
-        stored = Step(Batch(alerts=() if alert is None else (alert,)))
+        stored = NOTHING if alert is None else Step(Batch(alerts=(alert,)))
         return stored if event is None else merge([stored, self._reduce(event, now)])
 
     def _everything(self) -> set[Entity]:
@@ -204,7 +219,7 @@ class Pipeline:
         if peace_until <= now:
             return self._judge(deployment, now)
         self._recheck[deployment] = min(self._recheck.get(deployment, peace_until), peace_until)
-        return Step()
+        return NOTHING
 
     def _judge(self, deployment: Entity, now: dt.datetime) -> Step:
         workload = self._inventory.workload(deployment)
@@ -214,7 +229,7 @@ class Pipeline:
         self._recheck.pop(deployment, None)
         if judgement.recheck_at is not None:
             self._recheck[deployment] = judgement.recheck_at
-        steps = [Step(Batch(alerts=judgement.changed))]
+        steps = [Step(Batch(alerts=judgement.changed))] if judgement.changed else []
         for alert in judgement.changed:
             if alert.state is AlertState.RESOLVED:
                 open_alerts.pop(alert.fingerprint, None)
@@ -241,6 +256,8 @@ class Pipeline:
 
 
 def _step(effects: Effects) -> Step:
+    if effects == Effects(ignored=effects.ignored):
+        return NOTHING
     facts = tuple(
         fact(
             told.at,

@@ -41,6 +41,8 @@ class Reported:
     def __init__(self, inventory: Inventory, alerts: Iterable[Alert]) -> None:
         self._inventory = inventory
         self._open = {alert.fingerprint: alert for alert in alerts}
+        self._due: dt.datetime | None = None
+        self._is_due_known = False
         self.unused_total = 0  # that count for nothing, or end what nobody knows
         self.dropped_total = 0
 
@@ -48,14 +50,18 @@ class Reported:
         """Return how many are open."""
         return len(self._open)
 
-    def next_due(self) -> Iterable[dt.datetime]:
-        """Return when the ones that are open will be forgotten."""
-        return map(silent_at, self._open.values())
+    def next_due(self) -> dt.datetime | None:
+        """Return when the first of the ones that are open will be forgotten, None if none is open."""
+        if not self._is_due_known:
+            self._due = min(map(silent_at, self._open.values()), default=None)
+            self._is_due_known = True
+        return self._due
 
     def take(
         self, told: ReportedAlert, book: Book, now: dt.datetime
     ) -> tuple[Alert | None, Event | None]:
         """Return the alert to store and the event to fold, None if there is none."""
+        self._is_due_known = False
         told = _redacted(told)
         known = self._open.get(fingerprint_of(told))
         if told.state is AlertState.RESOLVED:
@@ -69,6 +75,7 @@ class Reported:
 
     def forget(self, now: dt.datetime) -> Iterator[tuple[Alert | None, Event | None]]:
         """Yield what ends because nothing more was heard of it."""
+        self._is_due_known = False
         for alert in [each for each in self._open.values() if silent_at(each) <= now]:
             yield self._end(alert, None, now)
 

@@ -36,10 +36,13 @@ class Channel(Generic[T]):
 
     async def put(self, item: T) -> None:
         """Append ``item``; when full, wait or drop the oldest, as ``when_full`` says."""
-        if self._when_full is WhenFull.DROP_OLDEST and self._queue.full():
+        if self._queue.full() and self._when_full is WhenFull.DROP_OLDEST:
             self._queue.get_nowait()
             self.dropped_total += 1
-        await self._queue.put(item)
+        if self._queue.full():
+            await self._queue.put(item)
+        else:
+            self._queue.put_nowait(item)
         self.put_total += 1
 
     async def get(self) -> T:

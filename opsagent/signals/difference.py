@@ -95,8 +95,9 @@ def _walked(path: str, old: object, new: object) -> _Found:
 
 def _fields(path: str, old: object, new: object) -> _Found:
     for field, name in FIELDS[type(new)].items():
-        below = f"{path}.{name}" if path else name
-        yield from _walked(below, getattr(old, field), getattr(new, field))
+        left, right = getattr(old, field), getattr(new, field)
+        if left is not right and left != right:
+            yield from _walked(f"{path}.{name}" if path else name, left, right)
 
 
 def _members(value: object) -> Mapping[str, object] | None:

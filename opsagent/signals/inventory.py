@@ -17,11 +17,23 @@ It refuses to guess: a pod whose ReplicaSet is not known belongs to nothing yet.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import takewhile
+from operator import attrgetter
+from typing import TypeVar
 
 from opsagent.model.entity import Entity, Kind
-from opsagent.model.kube import Deployment, KubeEvent, KubeObject, Pod, ReplicaSet, entity_of
+from opsagent.model.kube import (
+    TYPES,
+    Deployment,
+    KubeEvent,
+    KubeObject,
+    ObjectMeta,
+    Pod,
+    ReplicaSet,
+    entity_of,
+)
 from opsagent.model.signal import Change, ChangeType, RawRow, RowType
 from opsagent.model.workload import Workload
 from opsagent.signals.change import changes
@@ -32,7 +44,10 @@ CHANGES_MAX = 50  # of one object
 DIARY_MAX = (
     10  # edits of one field in an hour: who writes more keeps a diary, and the rest is no news
 )
+# Of metadata. Annotations that say something to us are fields of their own; managers only tell who made a difference.
+UNHEEDED = frozenset({"resource_version", "annotations", "managers"})
 DIARY_PERIOD = dt.timedelta(hours=1)
+T = TypeVar("T", bound=KubeObject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +87,18 @@ class Inventory:
             self._put(row, entity, None if held is None else held.item)
         return self._note(row, entity, None if held is None else held.item)
 
+    def renew(self, row: RawRow) -> bool:
+        """Take in a new version of an object if it says what the one before said; return whether it does."""
+        if row.type is not RowType.MODIFIED or row.item is None:
+            return False
+        held_of_kind, entity = self._held[row.kind], entity_of(row.item)
+        held = held_of_kind.get(entity)
+        if held is None or not _says_the_same(held.item, row.item):
+            return False
+        held_of_kind[entity] = _Held(row.item, f"raw:{row.seq}")
+        self.topology.renew(row.item)
+        return True
+
     def restore(self, rows: Iterable[RawRow], known_changes: Iterable[Change]) -> None:
         """Take over live objects and their recent changes, oldest or newest first; nothing counts as changed."""
         for row in rows:
@@ -80,7 +107,7 @@ class Inventory:
                 held = self._held[row.kind].get(entity)
                 self._put(row, entity, None if held is None else held.item)
         for change in known_changes:
-            self._remember((change,))
+            self._remember(change.entity, (change,))
 
     def concerned(self, row: RawRow) -> set[Entity]:
         """Return the Deployments that ``row`` is about, known or not.
@@ -112,20 +139,20 @@ class Inventory:
         held = self._held[Kind.DEPLOYMENT].get(deployment)
         if held is None or not isinstance(held.item, Deployment):
             return None
-        sets = [each for each in self._children(held.item) if isinstance(each, ReplicaSet)]
-        sets.sort(key=lambda each: (-each.revision, each.meta.name))
-        pods = [pod for owner in sets for pod in self._children(owner) if isinstance(pod, Pod)]
-        pods.sort(key=lambda each: each.meta.name)
-        joined: list[KubeObject] = [held.item, *sets, *pods]
-        events = self._events(joined)
+        sets = self._children(held.item, ReplicaSet)
+        sets.sort(key=lambda each: (-each[1].revision, each[1].meta.name))
+        pods = [found for _, owner in sets for found in self._children(owner, Pod)]
+        pods.sort(key=lambda each: each[1].meta.name)
+        joined: list[tuple[Entity, KubeObject]] = [(deployment, held.item), *sets, *pods]
+        events = self._events(item for _, item in joined)
         return Workload(
             deployment=held.item,
-            replica_sets=tuple(sets),
-            pods=tuple(pods),
-            events=events,
+            replica_sets=tuple([each for _, each in sets]),
+            pods=tuple([each for _, each in pods]),
+            events=tuple([each for _, each in events]),
             changes=self._changes.get(deployment, ()),
             pointers={
-                entity: self._pointer(entity) for entity in map(entity_of, [*joined, *events])
+                entity: self._held[entity.kind][entity].pointer for entity, _ in (*joined, *events)
             },
         )
 
@@ -168,7 +195,7 @@ class Inventory:
             return ()
         news = tuple(change for change in found if not self._is_diary(change))
         self.diary_total += len(found) - len(news)
-        self._remember(news)
+        self._remember(entity, news)
         return news
 
     def _is_diary(self, change: Change) -> bool:
@@ -176,18 +203,18 @@ class Inventory:
         if change.type is not ChangeType.EDIT:
             return False
         since = change.at - DIARY_PERIOD
-        known = self._changes.get(change.entity, ())
-        return sum(each.path == change.path and each.at > since for each in known) >= DIARY_MAX
+        lately = takewhile(lambda each: each.at > since, self._changes.get(change.entity, ()))
+        return sum(each.path == change.path for each in lately) >= DIARY_MAX
 
-    def _remember(self, found: tuple[Change, ...]) -> None:
-        for entity in {change.entity for change in found}:
-            if entity in self._held[entity.kind]:
-                known = {
-                    change.change_id: change for change in (*found, *self._changes.get(entity, ()))
-                }
-                ordered = sorted(known.values(), key=lambda change: (change.path, change.change_id))
-                ordered.sort(key=lambda change: change.at, reverse=True)
-                self._changes[entity] = tuple(ordered[:CHANGES_MAX])
+    def _remember(self, entity: Entity, found: tuple[Change, ...]) -> None:
+        if not found or entity not in self._held[entity.kind]:
+            return
+        known = self._changes.get(entity, ())
+        told = {change.change_id for change in known}
+        news = [change for change in found if change.change_id not in told]
+        if known and any(change.at <= known[0].at for change in news):
+            news, known = [*news, *known], ()
+        self._changes[entity] = (*_newest_first(news), *known)[:CHANGES_MAX]
 
     def _deployment_of(self, item: KubeObject) -> Entity | None:
         """Walk up: an Event to what it regards, a Pod to its ReplicaSet, that to its Deployment.
@@ -213,25 +240,46 @@ class Inventory:
         entity = self._by_uid.get(uid)
         return None if entity is None or entity.kind not in kinds else self.workload_of(entity)
 
-    def _children(self, owner: KubeObject) -> Iterator[KubeObject]:
-        """Yield what ``owner`` controls; owners never reach into another namespace."""
+    def _children(self, owner: KubeObject, type_: type[T]) -> list[tuple[Entity, T]]:
+        """Return what ``owner`` controls of one type; owners never reach into another namespace."""
+        found: list[tuple[Entity, T]] = []
         for entity in self._owned.get(owner.meta.uid, ()):
             if entity.namespace == owner.meta.namespace:
-                yield self._held[entity.kind][entity].item
+                item = self._held[entity.kind][entity].item
+                if isinstance(item, type_):
+                    found.append((entity, item))
+        return found
 
-    def _events(self, items: Iterable[KubeObject]) -> tuple[KubeEvent, ...]:
+    def _events(self, items: Iterable[KubeObject]) -> list[tuple[Entity, KubeEvent]]:
         found = [
-            event
+            (entity, event)
             for item in items
             for entity in self._about.get(item.meta.uid, ())
             if isinstance(event := self._held[entity.kind][entity].item, KubeEvent)
         ]
-        found.sort(key=lambda event: event.meta.name)
-        found.sort(key=_last_at, reverse=True)
-        return tuple(found[:EVENTS_MAX])
+        found.sort(key=lambda each: each[1].meta.name)
+        found.sort(key=lambda each: _last_at(each[1]), reverse=True)
+        return found[:EVENTS_MAX]
 
-    def _pointer(self, entity: Entity) -> str:
-        return self._held[entity.kind][entity].pointer
+
+def _newest_first(found: Iterable[Change]) -> list[Change]:
+    ordered = sorted(found, key=lambda change: (change.path, change.change_id))
+    ordered.sort(key=lambda change: change.at, reverse=True)
+    return ordered
+
+
+def _said(type_: type[KubeObject]) -> Callable[[KubeObject], object]:
+    about = [f"meta.{each.name}" for each in fields(ObjectMeta) if each.name not in UNHEEDED]
+    return attrgetter(*[each.name for each in fields(type_) if each.name != "meta"], *about)
+
+
+_SAID = {type_: _said(type_) for type_ in TYPES.values()}
+
+
+def _says_the_same(old: KubeObject, new: KubeObject) -> bool:
+    """Return whether the two versions differ in nothing that anybody looks at. What they share is not compared."""
+    said = _SAID[type(new)]
+    return type(old) is type(new) and said(old) == said(new)
 
 
 def _links(item: KubeObject) -> tuple[str, str, str]:

@@ -91,6 +91,12 @@ class Topology:
             return
         self._rejoin(me, old, item)
 
+    def renew(self, item: kube.KubeObject) -> None:
+        """Take in a new version of an object that is there and says the same as before."""
+        kind = _JOINED_TYPES.get(type(item))
+        if kind is not None:
+            self._items[Vertex(kind, item.meta.namespace, item.meta.name)] = item
+
     def remove(self, item: kube.KubeObject) -> None:
         """Forget an object. One of an earlier life than that which is there changes nothing."""
         me = Vertex(kube.kind_of(item), item.meta.namespace, item.meta.name)

@@ -1,7 +1,9 @@
 """The inventory joins live objects whatever order they come in, remembers what changed, and forgets what is gone."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
+import pytest
 from hypothesis import given, strategies as st
 
 from opsagent.model.canonical import canonical
@@ -10,7 +12,7 @@ from opsagent.model.kube import ConfigMap, KubeObject, Node, OwnerRef, Service, 
 from opsagent.model.signal import ChangeType, RawRow, RowType
 from opsagent.model.topology import Presence, TopologySize, Vertex
 from opsagent.model.workload import Workload
-from opsagent.signals.inventory import CHANGES_MAX, DIARY_MAX, EVENTS_MAX, Inventory
+from opsagent.signals.inventory import CHANGES_MAX, DIARY_MAX, EVENTS_MAX, UNHEEDED, Inventory
 from tests.fakes.objects import (
     WEB,
     after,
@@ -197,6 +199,46 @@ def test_events_and_changes_of_one_workload_are_bounded_newest_first() -> None:
     scales = joined(inventory).changes
     assert len(scales) == CHANGES_MAX
     assert scales[0].new == str(10 + CHANGES_MAX + 4)
+
+
+def newer(item: KubeObject, **fields: Any) -> RawRow:
+    """Return a row of a later version of ``item`` with other metadata."""
+    about = replace(item.meta, resource_version="99", annotations={"seen": "again"}, **fields)
+    return row(40, replace(item, meta=about), row_type=RowType.MODIFIED)
+
+
+@pytest.mark.parametrize("item", [*WORLD.pods, *WORLD.replica_sets, WORLD.deployment, BACK_OFF])
+def test_a_version_that_says_nothing_new_takes_the_place_of_the_one_before(
+    item: KubeObject,
+) -> None:
+    renewed, applied = folded(rows(WORLD)), folded(rows(WORLD))
+    news = newer(item)
+    assert renewed.renew(news)
+    assert applied.apply(news) == ()
+    assert canonical(joined(renewed)) == canonical(joined(applied))
+    for inventory in (renewed, applied):
+        assert inventory.known(news.kind)[entity_of(item)] is news.item
+        assert inventory.topology.item(Vertex.of(entity_of(item))) in (news.item, None)
+
+
+@pytest.mark.parametrize("item", [WORLD.pods[0], WORLD.deployment, BACK_OFF])
+def test_every_difference_but_those_that_nobody_heeds_is_news(item: KubeObject) -> None:
+    inventory = folded(rows(WORLD))
+    for each in fields(item):
+        if each.name != "meta":
+            bent: dict[str, Any] = {each.name: "bent"}
+            assert not inventory.renew(row(40, replace(item, **bent), row_type=RowType.MODIFIED))
+    for name in {each.name for each in fields(item.meta)} - UNHEEDED:
+        assert not inventory.renew(newer(item, **{name: "bent"}))
+
+
+def test_only_a_new_version_of_what_is_there_renews() -> None:
+    inventory = folded(rows(WORLD))
+    known = WORLD.pods[0]
+    assert not inventory.renew(row(40, known, row_type=RowType.ADDED))
+    assert not inventory.renew(row(41, known, row_type=RowType.DELETED))
+    assert not inventory.renew(synced(42, Kind.POD))
+    assert not Inventory().renew(newer(known))
 
 
 def test_a_restored_inventory_goes_on_as_if_nothing_had_happened() -> None:

@@ -8,7 +8,16 @@ from opsagent.controllers.pipeline import JOINED_KINDS, PEACE_PER_OBJECT, Pipeli
 from opsagent.model.kube import KubeObject, kind_of
 from opsagent.model.signal import RowType
 from opsagent.ports import Snapshot
-from tests.fakes.objects import WEB, after, crash_looping, deployment, pod, replica_set
+from tests.fakes.objects import (
+    WEB,
+    after,
+    crash_looping,
+    deployment,
+    event,
+    pod,
+    replica_set,
+    running,
+)
 
 KEY = b"k" * 32
 OWNER = deployment()
@@ -32,6 +41,10 @@ def settled(pods: int) -> Pipeline:
     return pipeline
 
 
+def news(number: int, at: dt.datetime) -> KubeObject:
+    return pod(SET, number, running(at))
+
+
 def crash(number: int) -> KubeObject:
     return pod(SET, number, crash_looping(after(-1)))
 
@@ -43,13 +56,13 @@ def test_the_first_row_after_a_time_of_peace_is_judged_at_once(pods: int):
 
 def test_a_small_workload_is_judged_at_each_row():
     pipeline = settled(49)
-    see(pipeline, after(0), pod(SET, 1))
+    see(pipeline, after(0), news(1, after(0)))
     assert see(pipeline, after(0), crash(0)).batch.incidents
 
 
 def test_what_comes_in_a_large_ones_time_of_peace_is_judged_when_it_is_over():
     pipeline = settled(200)
-    see(pipeline, after(0), pod(SET, 1))
+    see(pipeline, after(0), news(1, after(0)))
     for number in range(10):
         step = see(pipeline, after(0) + number * MILLISECOND, crash(number))
         assert not step.batch.alerts
@@ -61,12 +74,22 @@ def test_what_comes_in_a_large_ones_time_of_peace_is_judged_when_it_is_over():
     assert alert.starts_at == due
 
 
+@pytest.mark.parametrize(
+    "item", [pod(SET, 1), OWNER, SET, event(pod(SET, 1), "BackOff", at=after(0))]
+)
+def test_what_says_nothing_new_is_stored_and_uses_up_no_look(item: KubeObject):
+    pipeline = settled(200)
+    step = see(pipeline, after(0), item)
+    assert len(step.batch.rows) == 1
+    assert see(pipeline, after(0), crash(0)).batch.incidents
+
+
 def test_a_workload_that_never_rests_is_judged_again_and_again():
     pipeline = settled(200)
     fired = []
     for number in range(1000):
         at = after(0) + number * MILLISECOND
-        item = crash(0) if number == 500 else pod(SET, 1 + number % 100)
+        item = crash(0) if number == 500 else news(1 + number % 100, at)
         steps = [see(pipeline, at, item)]
         while (due := pipeline.next_due()) is not None and due <= at:
             steps.append(pipeline.tick(due))
