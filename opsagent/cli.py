@@ -192,22 +192,25 @@ def replay(
 ) -> None:
     """Run the same code on a recording, its clock taken from the data; print incidents as JSON lines."""
     from opsagent.replay import replay_lines
-    from opsagent.sources.recording import ALERTS_FILE, Recording
+    from opsagent.sources.recording import ALERTS_FILE, CALLS_FILE, Recording
 
     def complain(text: str) -> None:
         typer.echo(text, err=True)
 
     recording = Recording(folder)
     _say(replay_lines(recording, with_timeline=timeline, say=complain))
-    for file, report in (("", recording.report), (f"{ALERTS_FILE}: ", recording.alerts_report)):
+    for file, unit, report in (
+        ("", "line", recording.report),
+        (f"{ALERTS_FILE}: ", "line", recording.alerts_report),
+        (f"{CALLS_FILE}: ", "call", recording.calls_report),
+    ):
+        of = report.lines_total
         for number, reason in report.bad_lines:
-            complain(f"{file}line {number} skipped: {reason}")
+            complain(f"{file}{unit} {number} skipped: {reason}")
         if report.bad_lines_total:
-            complain(
-                f"{file}{report.bad_lines_total} of {report.lines_total} lines could not be read"
-            )
+            complain(f"{file}{report.bad_lines_total} of {of} {unit}s could not be read")
         if report.is_cut:
-            complain(f"{file}only the first {report.lines_total} lines were read")
+            complain(f"{file}only the first {of} {unit}s were read")
 
 
 @app.command()

@@ -60,7 +60,7 @@ def config_schema() -> None:
     typer.echo(json.dumps(Settings.model_json_schema(), indent=2))
 
 
-def record(
+def record(  # noqa: PLR0913 - one for each option
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     *,
     kubeconfig: Annotated[
@@ -77,9 +77,15 @@ def record(
         str,
         typer.Option(metavar="URL", help="Also record its alerts: base of its API, before /api."),
     ] = "",
+    tempo: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="Also record who calls whom: base of its API, before /api."
+        ),
+    ] = "",
 ) -> None:
     """Write down what a cluster says, without secrets, until Ctrl-C; 'opsagent replay' plays it."""
     from opsagent.record import Wish, run_record
 
-    wish = Wish(folder, kubeconfig, context, tuple(namespace or ()), duration, alertmanager)
+    wish = Wish(folder, kubeconfig, context, tuple(namespace or ()), duration, alertmanager, tempo)
     run_record(wish, typer.echo)

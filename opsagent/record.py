@@ -4,7 +4,7 @@ Theory of operation. The daemon's own reflectors follow every kind that opsagent
 survives what the daemon survives: watches that end, versions that are gone, servers that are away. A
 reflector deals in decoded values; the whole object comes from the same bytes (``kube_whole``) and is
 redacted and written when the reflector says what it means. An Alertmanager, if one is named, is asked what
-stands; without one the header says that there are no alerts.
+stands; without one the header says that there are no alerts. A Tempo, if one is named, is asked who calls whom.
 
 It ends at an interrupt, after ``seconds``, or when the disk refuses; every line until then stays. It
 only reads. The key of the hashes is made for one recording and kept nowhere.
@@ -21,20 +21,33 @@ from pathlib import Path
 from typing import TypeAlias
 
 from opsagent.clients.alertmanager import AlertmanagerClient
+from opsagent.clients.archive_query import Address
 from opsagent.clients.kube_read import KubeReader
 from opsagent.clients.kube_transport import connect
 from opsagent.clients.kube_whole import WholeObjects
 from opsagent.clients.rest import RestReader
+from opsagent.clients.tempo import TempoArchive
+from opsagent.controllers.learn_calls import LearnCalls
 from opsagent.model.alert import ReportedAlert, StandingAlert
 from opsagent.model.canonical import JsonValue
 from opsagent.model.entity import CLUSTER_SCOPED, FOLLOWED_KINDS, Kind
 from opsagent.model.kube import KubeObject
-from opsagent.model.signal import RowType
-from opsagent.ports import Chance, Clock, Forbidden, KubeTransport, NotFound, Terminal
+from opsagent.model.signal import RawRow, RowType
+from opsagent.ports import (
+    Chance,
+    Clock,
+    Forbidden,
+    KubeTransport,
+    NotFound,
+    Terminal,
+    TraceArchive,
+)
 from opsagent.runtime.clock import SystemClock
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.telemetry import configure
+from opsagent.signals.calls import Call, KnownCalls
+from opsagent.signals.inventory import Inventory
 from opsagent.signals.redaction import redact_text
 from opsagent.signals.redaction_tree import redact_tree
 from opsagent.sources.alert_poll import AlertPoll
@@ -43,6 +56,7 @@ from opsagent.sources.recording_writer import RecordingWriter
 from opsagent.sources.reflector import Reflector, Target
 
 Tree: TypeAlias = Mapping[str, JsonValue]
+LAST_LOOK_SECONDS = 10.0  # a person waits for the end
 NO_ALERTMANAGER = "alerts are absent: no Alertmanager was named"
 Place: TypeAlias = tuple[Kind, str]  # a namespace, "" for all
 
@@ -51,7 +65,7 @@ Place: TypeAlias = tuple[Kind, str]  # a namespace, "" for all
 class Wish:
     """What to record and where to. ``seconds`` None: until interrupted; no ``namespaces``: all.
 
-    ``alertmanager``: base of its API, empty for none.
+    ``alertmanager`` and ``tempo``: base of its API, empty for none.
     """
 
     folder: Path
@@ -60,13 +74,14 @@ class Wish:
     namespaces: tuple[str, ...] = ()
     seconds: float | None = None
     alertmanager: str = ""
+    tempo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """The cluster to record and the time to stamp with.
 
-    ``key``: 16 random bytes or more. ``standing``: what an Alertmanager holds, None if there is none.
+    ``key``: 16 random bytes or more. ``standing``: what an Alertmanager holds, ``traces``: an archive; None if there is none.
     """
 
     transport: KubeTransport
@@ -74,6 +89,7 @@ class Source:
     chance: Chance
     key: bytes
     standing: Callable[[], Awaitable[Sequence[StandingAlert]]] | None = None
+    traces: TraceArchive | None = None
 
 
 class Ledger:
@@ -88,7 +104,7 @@ class Ledger:
         self._stop = stop
         self._unsynced: Counter[Kind] = Counter()
         self.lines: Counter[Kind] = Counter()
-        self.alerts_total = 0
+        self.alerts_total = self.calls_total = 0
         self.failure: OSError | None = None
 
     def expect(self, kind: Kind) -> None:
@@ -112,6 +128,11 @@ class Ledger:
         if self._keep(lambda: self._writer.write_alerts(at, clean)):
             self.alerts_total += len(clean)
 
+    def know_calls(self, calls: Sequence[Call]) -> None:
+        """Write who calls whom."""
+        if self._keep(lambda: self._writer.write_calls(calls)):
+            self.calls_total = len(calls)
+
     def _keep(self, write: Callable[[], None]) -> bool:
         """Write unless the disk refused before; return whether it was written."""
         if self.failure is None:
@@ -124,11 +145,14 @@ class Ledger:
 
 
 class Scope:
-    """One kind in one place, followed."""
+    """One kind in one place, followed. What is seen goes into ``inventory``, if there is one."""
 
-    def __init__(self, place: Place, source: Source, ledger: Ledger) -> None:
+    def __init__(
+        self, place: Place, source: Source, ledger: Ledger, inventory: Inventory | None
+    ) -> None:
         self._kind, self._namespace = place
         self._ledger = ledger
+        self._inventory = inventory
         self._whole = WholeObjects()
         self._reader = KubeReader(source.transport, tap=self._whole.tap)
         self._is_synced = False
@@ -144,6 +168,8 @@ class Scope:
     async def _sink(
         self, at: dt.datetime, row_type: RowType, kind: Kind, item: KubeObject | None
     ) -> None:
+        if self._inventory is not None:
+            self._inventory.apply(RawRow(0, at, row_type, kind, item))
         if item is not None:
             self._ledger.append(at, row_type, kind, self._whole.whole(item))
             return
@@ -158,6 +184,9 @@ class Scope:
             yield f"{where}: {status.last_error or 'the first list did not finish'}"
         if left_out := self._reader.malformed_total + self._whole.unreadable_total:
             yield f"{where}: {left_out} could not be decoded and are left out"
+
+
+Eye: TypeAlias = Scope | AlertPoll | LearnCalls
 
 
 def run_record(wish: Wish, say: Callable[[str], None]) -> None:
@@ -182,7 +211,11 @@ async def _until_told(wish: Wish, say: Callable[[str], None]) -> None:
             client = AlertmanagerClient(RestReader("alertmanager", wish.alertmanager))
             stack.push_async_callback(client.aclose)
             standing = client.alerts
-        source = Source(transport, SystemClock(), SystemChance(), key, standing)
+        traces = None
+        if wish.tempo:
+            traces = TempoArchive(Address(wish.tempo))
+            stack.push_async_callback(traces.aclose)
+        source = Source(transport, SystemClock(), SystemChance(), key, standing, traces)
         stop = asyncio.Event()
 
         def heed_signals() -> None:
@@ -216,15 +249,22 @@ async def record(
     try:
         with RecordingWriter(wish.folder, header, source.key) as writer:
             ledger = Ledger(writer, source.key, stop)
-            eyes: list[Scope | AlertPoll] = [Scope(place, source, ledger) for place in places]
+            calls, inventory = _learning(source, ledger)
+            eyes: list[Eye] = [Scope(place, source, ledger, inventory) for place in places]
             for kind, _ in places:
                 ledger.expect(kind)
             if source.standing is not None:
                 ledger.tell(started, ())  # makes the file: none fires is not the same as not asked
                 eyes.append(AlertPoll(source.standing, ledger.tell, source.clock, wish.namespaces))
+            if calls is not None:
+                eyes.append(calls)
             say(f"recording into {wish.folder}; Ctrl-C ends it")
             await _follow(eyes, stop, wish.seconds)
             ended = source.clock.now()
+            if calls is not None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_LOOK_SECONDS):
+                        await calls.look()
             complaints = [line for eye in eyes for line in eye.complaints()]
             if ledger.failure is None:
                 writer.end(ended, _what_is_absent(eyes))
@@ -261,9 +301,17 @@ async def _places(
     return allowed, [f"not recorded: {error}" for error in refused]
 
 
-async def _follow(
-    eyes: Sequence[Scope | AlertPoll], stop: asyncio.Event, seconds: float | None
-) -> None:
+def _learning(source: Source, ledger: Ledger) -> tuple[LearnCalls | None, Inventory | None]:
+    """Return who asks for calls, and what it knows whom they mean by; nobody if there is no archive."""
+    if source.traces is None:
+        return None, None
+    inventory = Inventory()
+    known, clock, chance = KnownCalls(inventory), source.clock, source.chance
+    learning = LearnCalls(source.traces, known, ledger.know_calls, clock=clock, chance=chance)
+    return learning, inventory
+
+
+async def _follow(eyes: Sequence[Eye], stop: asyncio.Event, seconds: float | None) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(each.run()) for each in eyes]
         with suppress(TimeoutError):
@@ -273,7 +321,7 @@ async def _follow(
             task.cancel()
 
 
-def _what_is_absent(eyes: Sequence[Scope | AlertPoll]) -> str:
+def _what_is_absent(eyes: Sequence[Eye]) -> str:
     silent = (eye for eye in eyes if isinstance(eye, AlertPoll) and not eye.has_answered)
     return "".join(f"alerts are absent: {poll.last_error}" for poll in silent)
 
@@ -283,6 +331,8 @@ def _summary(took: dt.timedelta, ledger: Ledger, complaints: Sequence[str]) -> I
     yield f"{ledger.lines.total()} observations in {took.total_seconds():.0f} s ({counts or 'none'})"
     if ledger.alerts_total:
         yield f"{ledger.alerts_total} times an alert that fires or ended"
+    if ledger.calls_total:
+        yield f"{ledger.calls_total} calls from workload to workload"
     yield from complaints
 
 

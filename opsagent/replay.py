@@ -3,7 +3,7 @@
 Objects and alerts are fed in the order of their instants, each file in its own order; where an instant is
 the same, objects come first. Between two of them the pipeline is given the instants at which it asked to be
 woken, so that what settles by waiting settles as it did in life. Alerts that come before the cluster was
-listed whole wait for that, as the daemon makes an Alertmanager wait.
+listed whole wait for that, as the daemon makes an Alertmanager wait. So do calls: whom they mean is known then.
 
 The redaction key is a constant, because the same recording must give the same bytes on every machine. No
 plan is asked for: nobody is there to approve it.
@@ -20,6 +20,7 @@ from opsagent.model.alert import ReportedAlert
 from opsagent.model.canonical import canonical
 from opsagent.model.incident import Incident
 from opsagent.ports import Snapshot
+from opsagent.signals.calls import KnownCalls, origin_named
 from opsagent.sources.recording import Notice, Observation, Recording
 
 REPLAY_KEY = b"opsagent replay: the same bytes everywhere"
@@ -41,10 +42,10 @@ def replay_lines(
         say: is told, in words, what was there and not used.
     """
     if left_out := recording.left_out():
-        say(f"not played, only objects and alerts are: {', '.join(left_out)}")
+        say(f"not played, only objects, alerts and calls are: {', '.join(left_out)}")
     pipeline = Pipeline(Snapshot(), REPLAY_KEY)
     found: dict[str, Incident] = {}
-    for step in _steps(recording, pipeline):
+    for step in _steps(recording, pipeline, say):
         found |= {incident.incident_id: incident for incident in step.batch.incidents}
     if dropped := pipeline.reported.dropped_total:
         say(f"{dropped} alerts were left out: more than {OPEN_MAX} at once")
@@ -56,8 +57,9 @@ def replay_lines(
         yield canonical(incident).decode()
 
 
-def _steps(recording: Recording, pipeline: Pipeline) -> Iterator[Step]:
+def _steps(recording: Recording, pipeline: Pipeline, say: Callable[[str], None]) -> Iterator[Step]:
     waiting: list[ReportedAlert] = []
+    calls = tuple(recording.calls())
     now = START
     for now, seen in _in_time(recording):
         yield from _ticks(pipeline, now)
@@ -66,6 +68,9 @@ def _steps(recording: Recording, pipeline: Pipeline) -> Iterator[Step]:
         else:
             yield pipeline.observe(now, seen.type, seen.kind, seen.item)
         is_listed = pipeline.is_synced or not recording.has_objects
+        if calls and pipeline.is_synced:
+            _know_calls(calls, pipeline, say)
+            calls = ()
         if waiting and (is_listed or len(waiting) >= WAITING_MAX):
             yield pipeline.report(waiting, now)
             waiting.clear()
@@ -73,6 +78,16 @@ def _steps(recording: Recording, pipeline: Pipeline) -> Iterator[Step]:
         yield pipeline.report(waiting, now)
     if recording.header.end is not None:
         yield from _ticks(pipeline, recording.header.end)
+
+
+def _know_calls(
+    calls: Iterable[tuple[str, str]], pipeline: Pipeline, say: Callable[[str], None]
+) -> None:
+    known = KnownCalls(pipeline.inventory)
+    said = ((origin_named(caller), origin_named(callee)) for caller, callee in calls)
+    pipeline.inventory.topology.set_calls(known.learn(said, 0.0))
+    if known.unmapped_total:
+        say(f"{known.unmapped_total} calls were left out: nobody is sure whom they mean")
 
 
 def _in_time(recording: Recording) -> Iterator[tuple[dt.datetime, Observation | Notice]]:

@@ -7,7 +7,7 @@ an hour back at the most. A restart knows nothing until its first look, half a m
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -79,6 +79,11 @@ class LearnCalls:
                 log.info("calls.learnt_again")
             self._last_error = ""
         self._tell(self._known.learn(said, self._clock.monotonic()))
+
+    def complaints(self) -> Iterator[str]:
+        """Yield what was not seen."""
+        if self._last_error:
+            yield f"calls: {self._last_error}"
 
     def status(self) -> dict[str, JsonValue]:
         """Return how many calls are known, and how well."""

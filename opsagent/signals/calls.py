@@ -39,6 +39,16 @@ def calls_in(spans: Iterable[Span]) -> set[Said]:
     return {(caller, callee) for caller, callee in pairs if caller != callee}
 
 
+def origin_named(text: str) -> Origin:
+    """Return whom a recording means: a full reference, ``Kind/namespace/name``, ``namespace/name``, or a service's name."""
+    *before, name = text.split("/")
+    namespace = before.pop() if before else ""
+    kind = next((each for each in Kind if before and each.value == before[-1]), None)
+    if kind is not None:
+        return Origin(namespace=namespace, named=((kind, name),))
+    return Origin(service=name, namespace=namespace)
+
+
 class KnownCalls:
     """The calls among what ``inventory`` knows. Times are seconds that never go back. One owner."""
 

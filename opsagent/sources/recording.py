@@ -1,7 +1,7 @@
 """Recordings: a folder of telemetry that can be played back, written by us or by a stranger.
 
-A recording is ``recording.yaml`` (what it is), ``kube.jsonl`` (one observed API object per line) and
-``alerts.jsonl`` (one webhook body of an Alertmanager per line). It may be truncated by a crash and it may be
+A recording is ``recording.yaml`` (what it is), ``kube.jsonl`` (one observed API object per line),
+``alerts.jsonl`` (one webhook body of an Alertmanager per line) and ``topology.json`` (who calls whom). It may be truncated by a crash and it may be
 hostile: lines are bounded in size, depth and number, a bad line is counted and skipped under its number, and
 nothing in it is ever followed, unpacked or executed. What is no plain file is not opened: a link leads
 elsewhere, a device has no end, and a pipe is waited for. The other files of the format are not read here and are named by
@@ -31,10 +31,12 @@ from opsagent.ports import Terminal
 HEADER_FILE = "recording.yaml"
 OBJECTS_FILE = "kube.jsonl"
 ALERTS_FILE = "alerts.jsonl"
-LEFT_OUT = ("logs", "metrics.om", "metrics.om.zst", "topology.json", "topology.json.zst")
+CALLS_FILE = "topology.json"
+LEFT_OUT = ("logs", "metrics.om", "metrics.om.zst")
 HEADER_BYTES_MAX = 64 * 1024  # the deepest of that size is refused after a second
 LINE_BYTES_MAX = 8 * 1024 * 1024
 LINES_MAX = 20_000_000  # two weeks of a busy cluster
+CALLS_BYTES_MAX = 16 * 1024 * 1024
 BAD_LINES_KEPT_MAX = 100
 REASON_CHARACTERS_MAX = 300  # some reasons repeat what they complain of
 _PACKED = {".zst": "zstd", ".gz": "gzip", ".xz": "xz", ".bz2": "bzip2"}
@@ -119,12 +121,15 @@ class _TypeMeta(msgspec.Struct, rename="camel"):
 _line = msgspec.json.Decoder(_Line)
 _told = msgspec.json.Decoder(_Told)
 _type_meta = msgspec.json.Decoder(_TypeMeta)
+_calls = msgspec.json.Decoder(list[msgspec.Raw])
+_call = msgspec.json.Decoder(tuple[str, str])
 
 
 class Recording:
     """Read access to one folder; of each file at most ``lines_max`` lines.
 
-    ``report`` is about the objects, ``alerts_report`` about the alerts; they fill up while these are read.
+    ``report`` is about the objects, ``alerts_report`` about the alerts, ``calls_report`` about the calls, which it counts
+    as lines; they fill up while these are read.
 
     Raises:
         Terminal: the folder holds no readable ``recording.yaml``; the message names the path.
@@ -136,6 +141,7 @@ class Recording:
         self.header = _read_header(folder / HEADER_FILE)
         self.report = ReadReport()
         self.alerts_report = ReadReport()
+        self.calls_report = ReadReport()
 
     @property
     def has_objects(self) -> bool:
@@ -167,6 +173,34 @@ class Recording:
                 yield Notice(line.ts.astimezone(dt.UTC), reported(bytes(line.webhook)))
             except (*_UNREADABLE, OverflowError, Terminal) as error:
                 self.alerts_report.note_bad(str(error))
+
+    def calls(self) -> Iterator[tuple[str, str]]:
+        """Yield who calls whom, as they are named: full references, ``namespace/name`` or names of services.
+
+        Raises:
+            Terminal: the file cannot be read, or is compressed.
+        """
+        report = self.calls_report
+        for content in self._calls_told():
+            report.lines_total += 1
+            try:
+                yield _call.decode(content)
+            except _UNREADABLE as error:
+                report.note_bad(str(error))
+
+    def _calls_told(self) -> Sequence[msgspec.Raw]:
+        path = self._folder / CALLS_FILE
+        try:
+            if not _is_plain_file(path):
+                _refuse_packed(path)
+                return ()
+            return _calls.decode(_small(path, CALLS_BYTES_MAX))
+        except OSError as error:
+            raise Terminal(f"{path} cannot be read: {error.strerror}") from error
+        except (ValueError, *_UNREADABLE) as error:
+            self.calls_report.lines_total += 1  # the whole is one that cannot be read
+            self.calls_report.note_bad(str(error))
+            return ()
 
     def _lines(self, name: str, report: ReadReport) -> Iterator[bytes]:
         path = self._folder / name
@@ -249,18 +283,18 @@ def _refuse_packed(path: Path) -> None:
             raise Terminal(f"{packed} is compressed: unpack it with `{tool} -d` first")
 
 
-def _header_text(path: Path) -> bytes:
+def _small(path: Path, bytes_max: int) -> bytes:
     _is_plain_file(path)
     with path.open("rb") as file:
-        text = file.read(HEADER_BYTES_MAX + 1)
-    if len(text) > HEADER_BYTES_MAX:
-        raise ValueError(f"longer than {HEADER_BYTES_MAX} bytes")
+        text = file.read(bytes_max + 1)
+    if len(text) > bytes_max:
+        raise ValueError(f"longer than {bytes_max} bytes")
     return text
 
 
 def _read_header(path: Path) -> Header:
     try:
-        content = yaml.load(_header_text(path), _Plain)  # noqa: S506 - it is a SafeLoader
+        content = yaml.load(_small(path, HEADER_BYTES_MAX), _Plain)  # noqa: S506 - it is a SafeLoader
         if isinstance(content, dict):  # `query:` without a value is null: as good as absent
             content = {key: value for key, value in content.items() if value is not None}
         return msgspec.convert(content, Header)

@@ -10,7 +10,7 @@ variables redacts the objects first.
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from io import FileIO
@@ -23,9 +23,15 @@ import yaml
 from opsagent.clients.alertmanager_wire import ALERTS_MAX, webhook
 from opsagent.model.alert import ReportedAlert
 from opsagent.model.canonical import instant
-from opsagent.model.entity import API_VERSIONS, Kind
+from opsagent.model.entity import API_VERSIONS, Entity, Kind
 from opsagent.model.signal import RowType
-from opsagent.sources.recording import ALERTS_FILE, HEADER_FILE, OBJECTS_FILE, Header
+from opsagent.sources.recording import (
+    ALERTS_FILE,
+    CALLS_FILE,
+    HEADER_FILE,
+    OBJECTS_FILE,
+    Header,
+)
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # repeats a ConfigMap's values
 HASH_BYTES = 16
@@ -82,6 +88,11 @@ class RecordingWriter:
             body = webhook(alerts[first : first + ALERTS_MAX])
             self._append(self._alerts, {"ts": instant(at), "webhook": body})
 
+    def write_calls(self, calls: Iterable[tuple[Entity, Entity]]) -> None:
+        """Write who calls whom, all that is known, in place of what was written before."""
+        lines = (json.dumps([str(caller), str(callee)]) for caller, callee in sorted(calls))
+        self._replace(CALLS_FILE, "[" + ",\n".join(lines) + "]\n")
+
     def synced(self, at: dt.datetime, kind: Kind) -> None:
         """Close the snapshot of ``kind``."""
         closing = {"kind": kind.value, "apiVersion": API_VERSIONS[kind]}
@@ -134,7 +145,11 @@ class RecordingWriter:
             "notes": header.notes,
         }
         given = {name: value for name, value in content.items() if value}
-        path = self._folder / HEADER_FILE
+        text = yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
+        self._replace(HEADER_FILE, text)
+
+    def _replace(self, name: str, text: str) -> None:
+        path = self._folder / name
         draft = path.with_suffix(".new")
-        draft.write_text(yaml.safe_dump(given, sort_keys=False, allow_unicode=True), "utf-8")
+        draft.write_text(text, "utf-8")
         draft.replace(path)

@@ -1,6 +1,7 @@
 """Who calls whom: what a trace says, whom it means in the inventory, how long it is known, and that text stays text."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from opsagent.model.entity import Entity, Kind
 from opsagent.model.signal import RowType
 from opsagent.model.trace import Origin, Span
 from opsagent.signals import calls as calls_module
-from opsagent.signals.calls import AGE_SECONDS_MAX, KnownCalls, calls_in
+from opsagent.signals.calls import AGE_SECONDS_MAX, KnownCalls, calls_in, origin_named
 from opsagent.signals.inventory import Inventory
 from tests.fakes.hostile import MARKUP, STEERING
 from tests.fakes.joined_shop import SHOP, a_pod, owner
@@ -101,6 +102,24 @@ def test_whom_an_origin_means(origin: Origin, meant: Entity | None) -> None:
         () if meant is None else ((front, meant),)
     )
     assert known.unmapped_total == (meant is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("apps/v1/Deployment/shop/cart", named("shop", deployment="cart")),
+        ("Deployment/shop/cart", named("shop", deployment="cart")),
+        ("v1/Pod/shop/cart-0", named("shop", pod="cart-0")),
+        ("shop/cart", service("cart", namespace="shop")),
+        ("cart", service("cart")),
+        ("", service("")),
+        ("example.com/v1/Rollout/shop/cart", service("cart", namespace="shop")),
+        ("///", service("")),
+    ],
+)
+def test_how_a_recording_names_the_ends_of_a_call(text: str, origin: Origin) -> None:
+    assert replace(origin_named(text), service="") == replace(origin, service="")
+    assert origin.named or origin_named(text) == origin
 
 
 def test_nobody_calls_itself() -> None:

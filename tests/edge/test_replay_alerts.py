@@ -196,7 +196,11 @@ def test_what_is_not_played_is_named(quiet: Path, tmp_path: Path) -> None:
     folder = with_alerts(quiet, tmp_path / "r")
     (folder / "logs").mkdir()
     (folder / "metrics.om").write_text("# EOF\n")
-    assert ran(folder) == (0, [], ["not played, only objects and alerts are: logs, metrics.om"])
+    assert ran(folder) == (
+        0,
+        [],
+        ["not played, only objects, alerts and calls are: logs, metrics.om"],
+    )
 
 
 def test_compressed_alerts_are_refused_with_what_to_do(quiet: Path, tmp_path: Path) -> None:

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from opsagent.model.entity import Kind
+from opsagent.model.entity import Entity, Kind
 from opsagent.model.signal import RowType
 from opsagent.ports import Terminal
-from opsagent.sources.recording import LINE_BYTES_MAX, Header, Observation, Recording
+from opsagent.sources.recording import (
+    CALLS_BYTES_MAX,
+    CALLS_FILE,
+    LINE_BYTES_MAX,
+    Header,
+    Observation,
+    Recording,
+)
 from opsagent.sources.recording_writer import LAST_APPLIED, RecordingWriter
 from tests.fakes import wire
 
@@ -249,6 +256,50 @@ def test_no_secret_and_no_value_of_a_config_map_is_written(tmp_path: Path):
     assert written["metadata"]["annotations"] == {"team": "ops"}
     assert written["data"]["level"] == written["data"]["other"]  # equal values stay equal
     assert texts[0] != texts[1]  # of one install only
+
+
+def test_who_calls_whom_is_written_whole_each_time_and_read_back(tmp_path: Path):
+    web, cart, db = (Entity(Kind.DEPLOYMENT, "shop", name) for name in ("web", "cart", "db"))
+    with RecordingWriter(tmp_path, Header("test"), b"k" * 16) as writer:
+        writer.write_calls([])
+        assert json.loads((tmp_path / CALLS_FILE).read_text()) == []
+        writer.write_calls([(web, cart), (cart, db)])
+    reference = "apps/v1/Deployment/shop/"
+    told = [(f"{reference}cart", f"{reference}db"), (f"{reference}web", f"{reference}cart")]
+    assert list(Recording(tmp_path).calls()) == told
+    assert not [path.name for path in tmp_path.iterdir() if path.suffix == ".new"]
+
+
+@pytest.mark.parametrize(
+    ("text", "calls", "bad"),
+    [
+        (
+            '[["a", "b"], ["a"], "ab", [1, 2], null, {}, ["a", "b", "c"], ["c", "d"]]',
+            2,
+            [2, 3, 4, 5, 6, 7],
+        ),
+        ("", 0, [1]),
+        ('[["a", "b"], ["c"', 0, [1]),
+        ('{"a": "b"}', 0, [1]),
+        ("[" * 100_000, 0, [1]),
+        ('["\udc80"]', 0, [1]),
+    ],
+    ids=["some", "empty", "cut", "other", "deep", "no text"],
+)
+def test_a_bad_call_is_counted_and_skipped(tmp_path: Path, text: str, calls: int, bad: list[int]):
+    recording = Recording(folder(tmp_path))
+    (tmp_path / CALLS_FILE).write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert len(list(recording.calls())) == calls
+    report = recording.calls_report
+    assert [number for number, _ in report.bad_lines] == bad
+    assert report.bad_lines_total == len(bad)
+
+
+def test_a_file_of_calls_that_is_too_long_is_not_read(tmp_path: Path):
+    recording = Recording(folder(tmp_path))
+    (tmp_path / CALLS_FILE).write_bytes(b" " * CALLS_BYTES_MAX + b"[]")
+    assert list(recording.calls()) == []
+    assert recording.calls_report.bad_lines == [(1, f"longer than {CALLS_BYTES_MAX} bytes")]
 
 
 def test_a_recording_is_never_written_over(tmp_path: Path):

@@ -44,7 +44,7 @@ def test_a_header_that_is_a_trap_is_refused_at_once_and_in_a_few_words(tmp_path:
     assert len(str(refused.value)) < 1000
 
 
-@pytest.mark.parametrize("name", ["recording.yaml", "kube.jsonl", "alerts.jsonl"])
+@pytest.mark.parametrize("name", ["recording.yaml", "kube.jsonl", "alerts.jsonl", "topology.json"])
 @pytest.mark.parametrize("kind", ["elsewhere", "nowhere", "endless", "pipe", "folder"])
 def test_what_is_no_plain_file_is_never_opened(tmp_path: Path, name: str, kind: str):
     folder(tmp_path)
@@ -63,7 +63,7 @@ def test_what_is_no_plain_file_is_never_opened(tmp_path: Path, name: str, kind: 
     assert "sesame" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["kube.jsonl", "alerts.jsonl"])
+@pytest.mark.parametrize("name", ["kube.jsonl", "alerts.jsonl", "topology.json"])
 @pytest.mark.parametrize(
     ("ending", "tool"), [(".gz", "gzip"), (".zst", "zstd"), (".xz", "xz"), (".bz2", "bzip2")]
 )
