@@ -2,7 +2,7 @@
 
 A full disk must not stop what else entries are for. So whoever hands entries in never hears of a failure: it is
 counted, shown and logged once, and for a while that grows nothing is tried; what comes meanwhile is lost, and
-counted. Silence costs nothing: there is a time-out only while something waits to be made durable.
+counted. Silence costs nothing: there is a timer only while something waits to be made durable.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import structlog
 from opsagent.model.canonical import JsonValue
 from opsagent.model.following import LogFollowing, LogKeeping
 from opsagent.model.log import LogEntry, LogOrigin
-from opsagent.ports import Chance, Clock, LogStore, Terminal
+from opsagent.ports import Chance, Clock, LogStore, Terminal, Transient
 from opsagent.runtime.channels import Channel
 from opsagent.runtime.retry import Backoff, BackoffPolicy
 
@@ -48,7 +48,7 @@ class RememberLogs:
         self._retention = retention
         self._inbox: Channel[_Batch] = Channel(INBOX_MAX)
         self._backoff = Backoff(chance, POLICY)
-        self._sync_at: float | None = None
+        self._is_to_sync = asyncio.Event()
         self._rests_until = 0.0  # no attempt before
         self._entries_total = self._waiting = self._lost_total = self._failures_total = 0
         self._last_error = ""
@@ -75,8 +75,11 @@ class RememberLogs:
     async def run(self) -> None:
         """Keep entries until cancelled; those that were handed in by then are kept too."""
         try:
-            while True:
-                await self._keep(await self._next())
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._sync_when_due(), name="log store sync")
+                while True:
+                    first = await self._inbox.get()
+                    await self._keep([first, *self._inbox.drain(INBOX_MAX)])
         finally:
             await self._keep(self._inbox.drain(INBOX_MAX))
 
@@ -85,33 +88,20 @@ class RememberLogs:
         oldest = self._clock.now() - dt.timedelta(days=self._retention.days)
         try:
             dropped = await self._store.retain(oldest.date(), self._retention.bytes_max)
-        except Terminal as error:
+        except (Terminal, Transient) as error:
             self._fail(error)
         else:
-            log.info("logs.retained", days_dropped=dropped)
-
-    async def _next(self) -> list[_Batch]:
-        """Wait for entries, at most until something has to be made durable."""
-        seconds = None
-        if self._sync_at is not None:
-            seconds = max(0.0, self._sync_at - self._clock.monotonic())
-        try:
-            async with asyncio.timeout(seconds):
-                first = await self._inbox.get()
-        except TimeoutError:
-            return []
-        return [first, *self._inbox.drain(INBOX_MAX)]
+            if dropped:
+                log.info("logs.retained", days_dropped=dropped)
 
     async def _keep(self, batches: Sequence[_Batch]) -> None:
-        """Store what came, log by log, and make durable what is due."""
+        """Store what came, log by log."""
         entries_of: dict[LogOrigin, list[LogEntry]] = {}
         for origin, entries in batches:
             entries_of.setdefault(origin, []).extend(entries)
         for origin, together in entries_of.items():
             self._waiting -= len(together)
             await self._append(origin, together)
-        if self._sync_at is not None and self._clock.monotonic() >= self._sync_at:
-            await self._sync()
 
     async def _append(self, origin: LogOrigin, entries: Sequence[LogEntry]) -> None:
         if self._clock.monotonic() < self._rests_until:
@@ -119,24 +109,30 @@ class RememberLogs:
             return
         try:
             await self._store.append(origin, entries, self._clock.now())
-        except Terminal as error:
+        except (Terminal, Transient) as error:
             self._lost_total += len(entries)
             self._fail(error)
             return
         self._entries_total += len(entries)
-        if self._sync_at is None:
-            self._sync_at = self._clock.monotonic() + SYNC_SECONDS
+        self._is_to_sync.set()
+
+    async def _sync_when_due(self) -> None:
+        """Make durable what was stored, a while after the first of it; wait for nothing while there is nothing."""
+        while True:
+            await self._is_to_sync.wait()
+            await asyncio.sleep(SYNC_SECONDS)
+            self._is_to_sync.clear()
+            await self._sync()
 
     async def _sync(self) -> None:
-        self._sync_at = None
         try:
             await self._store.sync()
-        except Terminal as error:
+        except (Terminal, Transient) as error:
             self._fail(error)
         else:
             self._succeed()
 
-    def _fail(self, error: Terminal) -> None:
+    def _fail(self, error: Exception) -> None:
         self._failures_total += 1
         self._rests_until = self._clock.monotonic() + self._backoff.next_seconds(error)
         if not self._last_error:
