@@ -123,7 +123,7 @@ def test_a_log_that_never_rests_is_synced_all_the_same() -> None:
     synced = remembering(scene)[0].synced_at
     gaps = [after - before for before, after in pairwise([0.0, *synced])]
     assert len(gaps) >= 3
-    assert all(SYNC_SECONDS <= gap <= SYNC_SECONDS + 0.2 for gap in gaps)
+    assert all(gap == pytest.approx(SYNC_SECONDS, abs=0.2) for gap in gaps), gaps
 
 
 def test_what_was_handed_in_before_the_end_is_kept() -> None:
