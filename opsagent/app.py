@@ -35,6 +35,7 @@ from opsagent.ports import (
     Leadership,
     LogStore,
     Terminal,
+    Transient,
     Unwritable,
 )
 from opsagent.responder.investigator import investigation_id
@@ -119,7 +120,7 @@ class Daemon:
             return None
         try:
             store = await RawStore.open(self._state / "raw", self._world.clock.now())
-        except Terminal as error:
+        except (Terminal, Transient) as error:
             log.warning("logs.not_followed", error=str(error))
             report.not_followed["logs"] = str(error)
             return None
@@ -132,7 +133,7 @@ class Daemon:
             return None
         try:
             store = await SeriesStore.open(self._state / "series.db")
-        except Terminal as error:
+        except (Terminal, Transient) as error:
             log.warning("series.not_followed", error=str(error))
             report.not_followed["series"] = str(error)
             return None

@@ -44,12 +44,20 @@ def doctor(
 
 
 @config_app.command("validate")
-def config_validate(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+def config_validate(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The YAML file.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The same, as 'run' takes it.")
+    ] = None,
+) -> None:
     """Check a configuration file without starting anything."""
     from opsagent.settings import load
 
-    load(file)
-    typer.echo(f"{file} is valid")
+    path = file or config
+    if path is None or (file and config):
+        raise typer.BadParameter("name one file: FILE or --config FILE")
+    load(path)
+    typer.echo(f"{path} is valid")
 
 
 @config_app.command("schema")

@@ -251,4 +251,5 @@ class Leading:
     async def _retain(self) -> None:
         oldest = self._world.clock.now() - dt.timedelta(days=self._settings.retention_days)
         dropped = await self._opened.store.retain(oldest)
-        log.info("store.retained", rows_dropped=dropped)
+        if dropped:
+            log.info("store.retained", rows_dropped=dropped)

@@ -73,7 +73,8 @@ class RememberSeries:
         except (Terminal, Transient) as error:
             self._fail(error)
         else:
-            log.info("series.retained", bins_dropped=dropped)
+            if dropped:
+                log.info("series.retained", bins_dropped=dropped)
 
     def status(self) -> dict[str, JsonValue]:
         """Return how many bins were kept and lost, and what became of the samples of each selection."""

@@ -128,7 +128,7 @@ class LogStore(Protocol):
     """What logs said, a file a day, for as long as days and bytes allow. One writer.
 
     Rows are numbered from 1 within a day, which is that of arrival. Raises: Terminal if the disk is full
-    or a file corrupt, with the path in the message.
+    or a file corrupt, with the path in the message; Transient while somebody else holds the file of an older day.
     """
 
     async def append(self, origin: LogOrigin, entries: Sequence[LogEntry], now: dt.datetime) -> str:

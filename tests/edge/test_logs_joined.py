@@ -1,8 +1,11 @@
 """The daemon follows logs by itself, keeps what they say, and goes on where that cannot be kept."""
 
 import asyncio
+import datetime as dt
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +97,20 @@ def test_a_raw_store_that_cannot_be_opened_costs_the_logs_alone(
 
     led(tmp_path, look)
     assert "logs.not_followed" in capsys.readouterr().out
+
+
+def test_a_day_that_somebody_else_holds_costs_the_logs_alone(tmp_path: Path) -> None:
+    async def of_yesterday() -> None:
+        yesterday = LoopClock().now() - dt.timedelta(days=1)
+        await (await RawStore.open(tmp_path / "raw", yesterday)).aclose()
+
+    async def look(_: Stage, status: dict[str, Any]) -> None:
+        assert status["logs"].endswith("database is locked")
+        assert status["incidents_open"] == 1
+
+    run(of_yesterday())
+    (file,) = (tmp_path / "raw").glob("*.db")
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        led(tmp_path, look)

@@ -21,8 +21,16 @@ def invoke(*arguments: object) -> Result:
 def test_a_valid_file_is_said_to_be_valid(tmp_path: Path) -> None:
     path = tmp_path / "opsagent.yaml"
     path.write_text("cluster: staging\n")
-    done = invoke("config", "validate", path)
-    assert (done.exit_code, done.stdout) == (Exit.DONE, f"{path} is valid\n")
+    for named in ([path], ["--config", path], ["-c", path]):
+        done = invoke("config", "validate", *named)
+        assert (done.exit_code, done.stdout) == (Exit.DONE, f"{path} is valid\n")
+
+
+@pytest.mark.parametrize("named", [[], ["a.yaml", "--config", "b.yaml"]])
+def test_one_file_has_to_be_named(named: list[str]) -> None:
+    done = invoke("config", "validate", *named)
+    assert done.exit_code == Exit.USAGE
+    assert "name one file" in done.stderr
 
 
 def test_the_schema_is_json() -> None:
