@@ -22,8 +22,9 @@ from opsagent.model.log import LogSeverity
 from opsagent.signals.logs.reading import Format, Reading
 from opsagent.signals.logs.shapes import Shape
 
-GENERATION_MAX = 16_384  # lines of at most LENGTH_MAX bytes: 24 MiB in both at the most, half of it for usual lines
+GENERATION_BYTES_MAX = 12 * 1024 * 1024  # of one, about 32,000 usual lines
 LENGTH_MAX = 512
+_OVERHEAD_BYTES = 200  # beside a line itself: its object's head, a place in the table, what is known
 
 Known: TypeAlias = tuple[LogSeverity, Shape]
 
@@ -34,7 +35,8 @@ _ANY_JSON = msgspec.json.Decoder(msgspec.Raw)  # checks, and makes nothing of it
 class LineMemo:
     """See the module's docstring."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation_bytes_max: int = GENERATION_BYTES_MAX) -> None:
+        self._generation_bytes_max = self._room_bytes = generation_bytes_max
         self._young: dict[bytes, Known] = {}
         self._old: dict[bytes, Known] = {}
 
@@ -62,8 +64,10 @@ class LineMemo:
             self._keep(alike + level, (reading.severity, shape))
 
     def _keep(self, alike: bytes, known: Known) -> None:
-        if len(self._young) >= GENERATION_MAX:
+        self._room_bytes -= len(alike) + _OVERHEAD_BYTES
+        if self._room_bytes < 0:
             self._old, self._young = self._young, {}
+            self._room_bytes = self._generation_bytes_max
         self._young[alike] = known
 
 

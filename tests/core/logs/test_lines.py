@@ -8,7 +8,7 @@ from hypothesis import example, given, strategies as st
 
 from opsagent.model.log import LogEntry
 from opsagent.signals.logs.intake import LogIntake
-from opsagent.signals.logs.lines import GENERATION_MAX, LineMemo
+from opsagent.signals.logs.lines import LineMemo
 from opsagent.signals.logs.mining import Miner
 from opsagent.signals.logs.reading import read
 from opsagent.signals.logs.scrubbing import Scrubber
@@ -96,12 +96,12 @@ def test_the_corpus_is_said_as_if_each_line_were_the_first() -> None:
 
 def test_what_comes_again_is_known_and_what_does_not_is_forgotten() -> None:
     shape = Scrubber().scrubbed("x")[1]
-    memo = LineMemo()
+    memo = LineMemo(generation_bytes_max=206 * 1000)
 
     def knows(text: str) -> bool:
         return memo.find(alike(text), text) is not None
 
-    for number in range(3 * GENERATION_MAX):
+    for number in range(3 * 1000):
         text = "".join(chr(97 + int(digit)) for digit in f"{number:06d}")
         memo.remember(alike(text), text, read(text), shape)
         assert knows("aaaaaa"), "it comes again and again"
