@@ -16,14 +16,19 @@ PAIRS_MAX = 500_000  # new ones of one answer, 110 MiB; a series of cAdvisor's h
 
 
 class LabelMemory:
-    """Bytes of labels -> labels. ``read`` is called for bytes that are new; what it raises is the caller's."""
+    """Bytes of labels -> labels.
+
+    ``read`` is called for bytes that are new; what it raises is the caller's. ``forget`` is called when it begins anew.
+    """
 
     def __init__(
         self,
         read: Callable[[bytes], Iterable[tuple[str, str]]],
         bytes_max: int = MEMORY_BYTES_MAX,
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
         self._read = read
+        self._forget = forget
         self._bytes_max = bytes_max
         self._bytes = 0
         self._new_pairs = 0
@@ -61,6 +66,7 @@ class LabelMemory:
             self._behind.clear()
             self._pairs.clear()
             self._bytes = len(raw)
+            self._forget()
         # Most pairs are those of other series too: the same namespace, job, node.
         before = len(self._pairs)
         labels = tuple(self._pairs.setdefault(pair, pair) for pair in sorted(self._read(raw)))

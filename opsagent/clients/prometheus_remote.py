@@ -11,21 +11,32 @@ behind each other, are rows of nine bytes, and three sorts of rows tell everythi
 
 A ``full`` row cannot be an ``end``, whose third byte differs; so the ``full`` rows are found by their heads, the rows
 after them are ``end``, all others must be ``zero``, and masks verify every byte that is neither value nor stamp. Where
-that fails (another century, native histograms, fields in another order) the series is read byte by byte. Series of
-which one fails are halved until it is alone.
+no row is ``zero``, as for most, two rows are one sample, which takes no search. Where that fails (another century,
+native histograms, fields in another order) the series is read byte by byte. Series of which one fails are halved until
+it is alone.
+
+Series are looked for byte by byte too, but only if the answer is laid out as none of late: see ``prometheus_layouts``.
 
 It refuses what breaks a bound before it costs memory: the length that snappy announces, series, samples.
 Source: prometheus.io/docs, "Remote Read API"; prompb/types.proto of Prometheus; protobuf.dev, "Encoding".
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import cramjam
 import numpy as np
 from numpy.typing import NDArray
 
 from opsagent.clients.prometheus_labels import LabelMemory
+from opsagent.clients.prometheus_layouts import (
+    Group,
+    Layout,
+    LayoutMemory,
+    Message,
+    Regions,
+    layout_of,
+)
 from opsagent.clients.prometheus_selections import Matcher
 from opsagent.clients.protobuf import Bytes, field, fields, read_varint
 from opsagent.model.series import Labels, SeriesBlock, Stamps, Values
@@ -44,20 +55,28 @@ ROOM_BYTES_MAX = 16 * 2**20  # that are kept from answer to answer: nine hundred
 STAMP_MAX = 253_402_300_800_000  # the year 10000
 UNKNOWN_FORM = "metrics: an answer of remote read in no known form: check metrics.url"
 
-Regions: TypeAlias = tuple[list[int], list[int]]
-"""Where the samples of each series begin and end; numbers alone, that the garbage collector does not visit."""
 Samples: TypeAlias = tuple[Stamps, Stamps, Values]
 """How many each series has, then stamps and values of all."""
 
-
-_GROUP_BYTES = 2**19  # rows that stay in the cache while they are looked at
-_ROW_BYTES = 9
+_ROW_BYTES, _PAIR_BYTES = 9, 18
 _ROW = np.dtype(
     {
         "names": ["head", "tail"],  # bytes 0 to 3, and 1 to 8
         "formats": ["<u4", "<u8"],
         "offsets": [0, 1],
         "itemsize": _ROW_BYTES,
+    }
+)
+_PAIR = np.dtype(
+    {
+        "names": [
+            "head",
+            "value",
+            "tail",
+        ],  # of a full row and its end; the tail is that of the end
+        "formats": ["<u4", "<f8", "<u8"],
+        "offsets": [0, 3, 10],
+        "itemsize": _PAIR_BYTES,
     }
 )
 _SAMPLES, _VALUE, _STAMP, _NAME, _TEXT = 2, 1, 2, 1, 2  # numbers of fields
@@ -75,13 +94,6 @@ _FIRST_BITS, _SECOND_BITS, _THIRD_BITS = (np.uint64(0x3FFF << 14 * n) for n in r
 _ONE, _TWO, _SIXTEEN = np.uint64(1), np.uint64(2), np.uint64(16)
 
 
-class Message(NamedTuple):
-    """An answer, unpacked: the first ``size`` bytes of ``room``."""
-
-    room: bytearray
-    size: int
-
-
 def question(wanted: Sequence[Matcher], start_ms: int, end_ms: int) -> bytes:
     """Return the body that asks for the samples of all series that ``wanted`` means; both ends are included."""
     assert 0 <= start_ms <= end_ms
@@ -97,7 +109,8 @@ class RemoteReader:
     """Reads the answers of one server."""
 
     def __init__(self) -> None:
-        self._memory = LabelMemory(_labels)
+        self._layouts = LayoutMemory()
+        self._memory = LabelMemory(_labels, forget=self._layouts.clear)
         self._room = bytearray()
 
     def block(self, body: Bytes) -> SeriesBlock:
@@ -109,17 +122,24 @@ class RemoteReader:
         self._memory.begin()
         message = self._unpacked(body)
         try:
-            labels, regions = self._series(message)
-            counts, stamps, values = _samples(message, regions)
+            layout = self._layouts.find(message) or self._learned(message)
+            counts, stamps, values = _samples(message, layout.groups)
         except (IndexError, ValueError) as error:
             raise Terminal(UNKNOWN_FORM) from error
         starts: Stamps = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return SeriesBlock(labels, starts, stamps, values)
+        return SeriesBlock(layout.labels, starts, stamps, values)
+
+    def _learned(self, message: Message) -> Layout:
+        """Return how ``message`` is laid out, and remember it."""
+        labels, regions = self._series(message)
+        layout = layout_of(labels, regions)
+        self._layouts.keep(layout, message, regions)
+        return layout
 
     def _series(self, message: Message) -> tuple[tuple[Labels, ...], Regions]:
         """Return the labels of every series that has samples, and where these lie."""
         labels: list[Labels] = []
-        regions: Regions = ([], [])
+        regions = Regions([], [])
         last, seen = b"", 0
         for start, stop in _parts(message.room, 0, message.size):
             for first, end in _parts(message.room, start, stop):
@@ -134,8 +154,8 @@ class RemoteReader:
                 if after < end:  # else the server knows it, but has no sample of that time
                     labels.append(self._memory.labels(raw, None if is_known else last))
                     last = raw
-                    regions[0].append(after)
-                    regions[1].append(end)
+                    regions.starts.append(after)
+                    regions.stops.append(end)
         return tuple(labels), regions
 
     def _unpacked(self, body: Bytes) -> Message:
@@ -206,24 +226,25 @@ def _labels(raw: bytes) -> Iterator[tuple[str, str]]:
         yield name.decode(), text.decode()
 
 
-def _samples(message: Message, regions: Regions) -> Samples:
-    """Return the samples of all regions, in groups that fit the cache.
+def _samples(message: Message, groups: Iterable[Group]) -> Samples:
+    """Return the samples of all groups.
 
     Raises:
         Terminal: too much of it is not made of rows.
     """
-    parts: list[Samples] = []
+    found: list[Samples] = []
     slow_bytes = 0
-    for group in _grouped(message, regions):
-        for part in _of_group(group):
-            if isinstance(part, memoryview):
-                slow_bytes += len(part)
+    for group in groups:
+        parts = group.parts.unpack_from(message.room, group.start)
+        for each in _of_parts(parts, group.sizes):
+            if isinstance(each, bytes):
+                slow_bytes += len(each)
                 if slow_bytes > SLOW_BYTES_MAX:
                     raise Terminal(UNKNOWN_FORM)
-                parts.append(_of_fields(bytes(part)))
+                found.append(_of_fields(each))
             else:
-                parts.append(part)
-    return _joined(parts)
+                found.append(each)
+    return _joined(found)
 
 
 def _joined(parts: Sequence[Samples]) -> Samples:
@@ -231,42 +252,45 @@ def _joined(parts: Sequence[Samples]) -> Samples:
     return np.concatenate(counts), np.concatenate(stamps), np.concatenate(values)
 
 
-def _grouped(message: Message, regions: Regions) -> Iterator[Sequence[memoryview]]:
-    view = memoryview(message.room)
-    group: list[memoryview] = []
-    size = 0
-    for first, stop in zip(*regions, strict=True):
-        group.append(view[first:stop])
-        size += stop - first
-        if size >= _GROUP_BYTES:
-            yield group
-            group, size = [], 0
-    yield group
-
-
-def _of_group(regions: Sequence[memoryview]) -> Iterator[Samples | memoryview]:
-    """Yield samples of regions, and each region that is not made of rows, in their order."""
-    found = _of_rows(regions)
+def _of_parts(parts: Sequence[bytes], sizes: Stamps) -> Iterator[Samples | bytes]:
+    """Yield samples of series, and each part, those of one series, that is not made of rows, in their order."""
+    found = _of_rows(parts, sizes)
     if found is not None:
         yield found
-    elif len(regions) == 1:
-        yield regions[0]
+    elif len(parts) == 1:
+        yield parts[0]
     else:
-        half = len(regions) // 2
-        yield from _of_group(regions[:half])
-        yield from _of_group(regions[half:])
+        half = len(parts) // 2
+        yield from _of_parts(parts[:half], sizes[:half])
+        yield from _of_parts(parts[half:], sizes[half:])
 
 
-def _of_rows(regions: Sequence[memoryview]) -> Samples | None:
-    """Return the samples if all regions are made of rows, else None."""
-    sizes = np.array([len(each) for each in regions], np.int64)
+def _of_rows(parts: Sequence[bytes], sizes: Stamps) -> Samples | None:
+    """Return the samples if all parts, of which ``sizes`` are the lengths, are made of rows, else None."""
     if (sizes % _ROW_BYTES).any():
         return None
-    bounds = np.cumsum(sizes) // _ROW_BYTES
-    count = int(bounds[-1]) if len(bounds) else 0
-    if not count:
-        return sizes, np.empty(0, np.int64), np.empty(0)
-    joined = b"".join([*regions, _PADDING])
+    joined = b"".join([*parts, _PADDING])
+    if not (sizes % _PAIR_BYTES).any():
+        found = _of_pairs(joined, sizes // _PAIR_BYTES)
+        if found is not None:
+            return found
+    return _of_any_rows(joined, np.cumsum(sizes) // _ROW_BYTES)
+
+
+def _of_pairs(joined: bytes, counts: Stamps) -> Samples | None:
+    """Return the samples if each is a full row and an end, as where nothing is zero, else None."""
+    pairs = np.frombuffer(joined, _PAIR, len(joined) // _PAIR_BYTES)
+    if not ((pairs["head"] & _HEAD) == _FULL).all():
+        return None
+    tails = pairs["tail"].copy()
+    if not ((tails & _END_MASK) == _END).all():
+        return None
+    return counts, _stamps(tails), pairs["value"].copy()
+
+
+def _of_any_rows(joined: bytes, bounds: Stamps) -> Samples | None:
+    """Return the samples of series that end before the rows ``bounds``, else None."""
+    count = int(bounds[-1])
     rows = np.frombuffer(joined, _ROW, count)
     head = rows["head"] & _HEAD
     is_full = head == _FULL

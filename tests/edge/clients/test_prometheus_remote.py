@@ -56,6 +56,10 @@ def plain(samples: Sequence[tuple[int, float]]) -> list[tuple[int, bytes]]:
     return [(at, struct.pack("<d", value or 0.0)) for at, value in samples]
 
 
+def of_rows(regions: Sequence[bytes]) -> remote.Samples | None:
+    return remote._of_rows(regions, np.array([len(region) for region in regions]))
+
+
 MODERN = st.integers(2**35, 2**42 - 1)
 VALUES = st.one_of(
     st.floats(), st.sampled_from([0.0, -0.0, STALE, LOOKS_LIKE_ZERO, LOOKS_LIKE_FULL])
@@ -83,10 +87,10 @@ def test_samples_of_these_decades_are_rows_and_read_as_field_by_field(
     for samples in given_series:
         ((_, result),) = fields(bytes(cramjam.snappy.decompress_raw(answer_to([((), samples)]))))
         ((_, region),) = fields(bytes(result))  # type: ignore[arg-type]
-        regions.append(memoryview(bytes(region)))  # type: ignore[arg-type]
-    quick = remote._of_rows(regions)
+        regions.append(bytes(region))  # type: ignore[arg-type]
+    quick = of_rows(regions)
     assert quick is not None
-    slow = remote._joined([remote._of_fields(bytes(region)) for region in regions])
+    slow = remote._joined([remote._of_fields(region) for region in regions])
     for mine, theirs in zip(quick, slow, strict=True):
         assert mine.tobytes() == theirs.astype(mine.dtype).tobytes()
 
@@ -150,7 +154,7 @@ PAIR = st.tuples(SIX, SIX).map(lambda two: b"\x12\x10\x09%b\x02\x03\x10%b" % two
 
 @given(st.lists(st.lists(st.one_of(ROWS, PAIR), max_size=4).map(b"".join), min_size=1, max_size=3))
 def test_rows_never_accept_what_fields_would_read_otherwise(regions: list[bytes]) -> None:
-    quick = remote._of_rows([memoryview(region) for region in regions])
+    quick = of_rows(regions)
     if quick is not None:
         slow = remote._joined([remote._of_fields(region) for region in regions])
         assert [each.tolist() for each in quick] == [each.tolist() for each in slow]
@@ -169,7 +173,7 @@ def test_rows_never_accept_what_fields_would_read_otherwise(regions: list[bytes]
     ],
 )
 def test_rows_that_do_not_fit_each_other_are_none(regions: list[bytes]) -> None:
-    assert remote._of_rows([memoryview(region) for region in regions]) is None
+    assert of_rows(regions) is None
 
 
 def test_one_odd_series_does_not_slow_its_neighbours_down() -> None:
