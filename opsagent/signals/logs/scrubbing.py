@@ -59,7 +59,7 @@ class Scrubber:
         if shape is not None:
             return shape
         signature = self._words.signature(text)
-        if HOLDS in signature or (NAMES in signature and any(map(signature.__contains__, _NAMED))):
+        if _is_suspicious(signature):
             return None
         shape = self._shape(signature)
         if len(text) <= TEXT_LENGTH_MAX:
@@ -84,7 +84,7 @@ class Scrubber:
     def _is_harmless(self, piece: bytes) -> bool:
         """Judge a piece, and remember it unless it is long; one that is not harmless is judged anew each time."""
         signature = self._words.signature(piece)
-        if HOLDS in signature or NAMES in signature:
+        if _is_suspicious(signature) or signature.endswith(NAMES):
             return False
         if len(piece) <= PIECE_LENGTH_MAX and not is_id(piece):
             if len(self._harmless) >= PIECES_MAX:
@@ -100,3 +100,8 @@ class Scrubber:
                 self._shapes.clear()
             self._shapes[signature] = shape
         return shape
+
+
+def _is_suspicious(signature: bytes) -> bool:
+    """Tell whether masked words hold a secret, or name one and go on with a colon or an equals sign."""
+    return HOLDS in signature or (NAMES in signature and any(map(signature.__contains__, _NAMED)))
