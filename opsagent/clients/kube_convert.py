@@ -14,8 +14,8 @@ import msgspec
 from opsagent.clients import kube_struct as struct
 from opsagent.clients.kube_known import Known
 from opsagent.clients.kube_managers import owned
-from opsagent.clients.kube_quick import quick
 from opsagent.model import kube
+from opsagent.model.quick import quick
 
 PARTS_MAX = 4_096  # maps and owners that are known at a time: 2 MiB or so
 PART_BYTES_MAX = 1_024  # annotations can be 256 KiB

@@ -2,9 +2,9 @@
 
 from opsagent.clients import kube_struct_pod as struct
 from opsagent.clients.kube_convert import bare_meta, conditions, utc
-from opsagent.clients.kube_quick import quick
 from opsagent.clients.kube_shared_spec import spec_of
 from opsagent.model import kube
+from opsagent.model.quick import quick
 
 _Pod = quick(kube.Pod)
 _ContainerStatus = quick(kube.ContainerStatus)

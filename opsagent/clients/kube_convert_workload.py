@@ -17,12 +17,15 @@ from opsagent.clients.kube_convert import (
     whole,
 )
 from opsagent.clients.kube_convert_spec import containers, pod_spec
+from opsagent.clients.kube_known import Known
 from opsagent.clients.kube_struct_pod import PodSpec, Template, TemplateMeta
 from opsagent.model import kube
 
 PROGRESS_DEADLINE_SECONDS = 600
 BACKOFF_LIMIT = 6
 REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
+TEMPLATES_MAX = 2_048  # known at a time: some 15 MiB with what became of them
+TEMPLATE_BYTES_MAX = 16_384
 _REVISION_DIGITS_MAX = 18  # int64
 _template = msgspec.json.Decoder(Template)
 
@@ -264,14 +267,21 @@ def pod_disruption_budget(item: struct.PodDisruptionBudget) -> kube.PodDisruptio
 
 
 def _templated(raw: msgspec.Raw) -> _Templated:
+    """Return what a template says; one that came before is not decoded again, and what is shared is never changed."""
+    return _templates[bytes(raw)]
+
+
+def _decoded(content: bytes) -> _Templated:
     """Decode a template; its digest is the SHA-256 of it exactly as the server wrote it."""
-    content = bytes(raw)
     if content == b"null":
         return _Templated()
     found = _template.decode(content)
     about, spec = found.metadata or TemplateMeta(), found.spec or PodSpec()
     template = kube.PodTemplate(texts(about.labels), texts(about.annotations), pod_spec(spec))
     return _Templated(containers(spec.containers), hashlib.sha256(content).hexdigest(), template)
+
+
+_templates = Known(_decoded, TEMPLATES_MAX, TEMPLATE_BYTES_MAX)
 
 
 def _revision(about: kube.ObjectMeta) -> int:

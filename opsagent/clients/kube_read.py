@@ -39,6 +39,9 @@ class LineFraming:
 
         Only the line that begins in an earlier chunk is copied; the others are seen where they are.
         """
+        if not self._size and len(chunk) <= self._bytes_max and chunk.endswith(b"\n"):
+            yield chunk  # most chunks are whole lines
+            return
         first, last = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1
         if first:
             self._add(chunk[:first])

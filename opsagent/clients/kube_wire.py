@@ -30,11 +30,11 @@ from opsagent.clients import (
     kube_struct_workload as workload,
 )
 from opsagent.clients.kube_convert_pod import pod
-from opsagent.clients.kube_quick import quick
 from opsagent.clients.kube_split import split
 from opsagent.clients.kube_struct_pod import Pod
 from opsagent.model.entity import Kind
 from opsagent.model.kube import KubeObject
+from opsagent.model.quick import quick
 from opsagent.model.signal import RowType
 from opsagent.ports import Forbidden, Gone, ListPage, Transient, WatchEvent
 
@@ -206,7 +206,7 @@ def _event(codec: _Codec[S], line: struct.Watched[S]) -> WatchEvent:
         item = codec.model(line.object)
         return _WatchEvent(row_type, item.meta.resource_version, item)
     if line.type == "BOOKMARK":
-        return WatchEvent(None, line.object.metadata.resource_version)
+        return _WatchEvent(None, line.object.metadata.resource_version, None)
     raise Malformed("no event of a known type")
 
 

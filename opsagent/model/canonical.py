@@ -16,6 +16,9 @@ JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Source: Crockford base 32, as ULID uses it
 
 
@@ -56,10 +59,7 @@ def canonical(value: object) -> bytes:
         TypeError: see :func:`plain`.
         ValueError: the value holds NaN or Infinity.
     """
-    text = json.dumps(
-        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode()
+    return _ENCODER.encode(plain(value)).encode()
 
 
 def digest(value: object) -> str:

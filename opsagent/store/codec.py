@@ -19,7 +19,7 @@ SHARED = frozenset({"containers", "template", "spec"})
 PARTS_MAX = 4_096  # of one kind: some 8 MiB
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _Defaults: TypeAlias = tuple[tuple[str, object], ...]
-_defaults_of: dict[type, _Defaults] = {}  # as many as there are types
+_defaults_of: dict[type, _Defaults | None] = {}  # as many as there are types
 
 
 class Codec(Generic[T]):
@@ -50,7 +50,7 @@ class ObjectCodec(Codec[KubeObject]):
 
     def __init__(self, type_: type[KubeObject]) -> None:
         super().__init__(type_)
-        named = _defaults(type_)
+        named = _defaults(type_) or ()
         self._shared = [name for name, _ in named if name in SHARED]
         self._whole = [(name, default) for name, default in named if name not in SHARED]
         self._known: dict[int, tuple[object, msgspec.Raw]] = {}
@@ -73,13 +73,14 @@ class ObjectCodec(Codec[KubeObject]):
         return known[1]
 
 
-def _defaults(type_: type[Any]) -> _Defaults:
-    """Return the fields of a dataclass by name, each with its default."""
-    known = _defaults_of.get(type_)
-    if known is None:
-        known = tuple((each.name, _default(each)) for each in fields(type_))
-        _defaults_of[type_] = known
-    return known
+def _defaults(type_: type[Any]) -> _Defaults | None:
+    """Return the fields of a dataclass by name, each with its default; None of any other type."""
+    if type_ not in _defaults_of:
+        is_flat = not is_dataclass(type_)
+        _defaults_of[type_] = (
+            None if is_flat else tuple((each.name, _default(each)) for each in fields(type_))
+        )
+    return _defaults_of[type_]
 
 
 def _default(field: Field[object]) -> object:
@@ -92,12 +93,11 @@ def _lean(value: object) -> object:
     """Return ``value`` as a tree without what stands at its default."""
     if isinstance(value, tuple):
         return [_lean(item) for item in value]
-    if not is_dataclass(value):
+    named = _defaults(type(value))
+    if named is None:
         return value
     return {
-        name: _lean(part)
-        for name, default in _defaults(type(value))
-        if (part := getattr(value, name)) != default
+        name: _lean(part) for name, default in named if (part := getattr(value, name)) != default
     }
 
 

@@ -12,12 +12,12 @@ from hypothesis import given, strategies as st
 from opsagent.clients import kube_shared_spec
 from opsagent.clients.kube_convert_spec import containers, pod_spec
 from opsagent.clients.kube_known import Known
-from opsagent.clients.kube_quick import quick
 from opsagent.clients.kube_shared_spec import spec_of
 from opsagent.clients.kube_struct_pod import PodSpec
 from opsagent.clients.kube_wire import decode_object
 from opsagent.model import kube
 from opsagent.model.entity import Kind
+from opsagent.model.quick import quick
 from tests.fakes import wire_kinds
 
 
@@ -49,6 +49,28 @@ def test_pods_of_one_template_share_their_parts() -> None:
     assert one.rest is other.rest
     _, waiting = spec_of(raw(spec("ccccc", None)))
     assert waiting.containers == one.containers
+
+
+def test_a_workload_that_reports_its_status_keeps_its_template() -> None:
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": spec(node=None)}
+    first, second = (
+        decode_object(
+            Kind.DEPLOYMENT,
+            json.dumps(
+                {
+                    "metadata": {"name": "web", "resourceVersion": str(ready)},
+                    "spec": {"template": template},
+                    "status": {"readyReplicas": ready},
+                }
+            ).encode(),
+        )
+        for ready in (1, 2)
+    )
+    assert isinstance(first, kube.Deployment)
+    assert isinstance(second, kube.Deployment)
+    assert first.replicas_ready != second.replicas_ready
+    assert first.containers is second.containers
+    assert first.template is second.template
 
 
 def test_a_spec_without_anything_is_one() -> None:
@@ -222,6 +244,7 @@ def test_a_quick_value_is_like_any_other() -> None:
     assert dataclasses.replace(value, status="False") == kube.Condition("Ready", "False")
     with pytest.raises(dataclasses.FrozenInstanceError):
         value.status = "False"  # type: ignore[misc] # that is the question
+    assert quick(kube.EnvVar)("LOG_LEVEL", "info") == kube.EnvVar("LOG_LEVEL", "info")
     metas = [quick(kube.ObjectMeta)("a", "b", "c", "d") for _ in range(2)]
     assert metas[0] == kube.ObjectMeta("a", "b", "c", "d")
     assert metas[0].labels is not metas[1].labels

@@ -9,7 +9,7 @@ the source of a function, as dataclasses write their ``__init__``: no call but i
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,19 +26,19 @@ def quick(type_: Callable[P, T]) -> Callable[P, T]:
         parameter, line = _taken(each, known)
         parameters.append(parameter)
         lines.append(line)
-    body = "; ".join(["value = twin()", *lines, "value.__class__ = type_", "return value"])
+    body = "; ".join(["_made = twin()", *lines, "_made.__class__ = type_", "return _made"])
     # Nothing but names of fields goes into the text.
     exec(f"def make({', '.join(parameters)}): {body}", known)  # noqa: S102 - see the theory above
     return cast("Callable[P, T]", known["make"])
 
 
-def _taken(each: Field[Any], known: dict[str, object]) -> tuple[str, str]:
+def _taken(each: Field[object], known: dict[str, object]) -> tuple[str, str]:
     """Return a field's parameter and the statement that sets it; add to ``known`` what they refer to."""
     name = each.name
     if each.default_factory is not MISSING:
         known[f"new_{name}"] = each.default_factory
-        return f"{name}=MISSING", f"value.{name} = new_{name}() if {name} is MISSING else {name}"
+        return f"{name}=MISSING", f"_made.{name} = new_{name}() if {name} is MISSING else {name}"
     if each.default is not MISSING:
         known[f"default_{name}"] = each.default
-        return f"{name}=default_{name}", f"value.{name} = {name}"
-    return name, f"value.{name} = {name}"
+        return f"{name}=default_{name}", f"_made.{name} = {name}"
+    return name, f"_made.{name} = {name}"
