@@ -6,12 +6,17 @@ from collections.abc import Awaitable, Callable
 from opsagent.controllers.remember_series import RememberSeries
 from opsagent.controllers.report import Tree
 from opsagent.ports import BinStore, SeriesSource
+from opsagent.signals.series import WindowShape
 from opsagent.sources.series import ADVICE, FeedPace, Following, SeriesFeed
 from opsagent.world import World
 
-# Asked for each five minutes: a question costs as much for one sample of a series as for ten. An answer goes through
-# its window in the loop: 100,000 samples take it 5 ms.
-PACE = FeedPace(period_seconds=300.0, piece_samples=100_000)
+# A question costs as much for one sample of a series as for ten, and nobody reads what is finer than a bin: windows are
+# there to make bins of, detection and verification ask for numbers of their own. So one question a bin; its numbers are
+# kept some minutes later than they could be, and a restart asks for them again. Ranges, which cost by the instant, have
+# two in a bin. An answer goes through its window in the loop: 100,000 samples take it 5 ms.
+PACE = FeedPace(
+    period_seconds=WindowShape().bin_ms / 1000, step_seconds=300.0, piece_samples=100_000
+)
 
 
 class Series:

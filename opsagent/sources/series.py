@@ -8,7 +8,7 @@ round has many pieces, one after the other, from where the last one ended; what 
 ``outage_seconds_max`` is skipped and counted. Pieces grow and shrink with the samples that they bring, so memory has
 a bound however many series there are. One question is on its way at a time, and the selections take turns.
 
-A source that has no samples to give is asked for ranges instead, on a grid of ``period_seconds``, and only for what lies
+A source that has no samples to give is asked for ranges instead, on a grid of ``step_seconds``, and only for what lies
 ``overlap_seconds`` back: what is seen at an instant may change until the scrape before it is written down.
 
 One selection that fails waits with growing jitter; the others go on. The sink is awaited, so a slow consumer slows
@@ -40,6 +40,7 @@ class FeedPace:
 
     Attributes:
         period_seconds: between two questions; at least the time between two scrapes.
+        step_seconds: between two instants of a range.
         overlap_seconds: how far a question reaches behind what is known; a scrape may last ten.
         baseline_seconds: how much of the past is read at the start.
         outage_seconds_max: what is older is not asked for any more.
@@ -50,6 +51,7 @@ class FeedPace:
     """
 
     period_seconds: float = 30.0
+    step_seconds: float = 30.0
     overlap_seconds: float = 60.0
     baseline_seconds: float = 2 * 3600.0
     outage_seconds_max: float = 6 * 3600.0
@@ -135,7 +137,7 @@ class SeriesFeed:
         self._beat = beat
         self._pace = pace = following.pace
         self._overlap = dt.timedelta(seconds=pace.overlap_seconds)
-        self._step = dt.timedelta(seconds=pace.period_seconds)
+        self._step = dt.timedelta(seconds=pace.step_seconds)
         self.counters = FeedCounters()
         begin = clock.now() - dt.timedelta(seconds=pace.baseline_seconds)
         piece = dt.timedelta(seconds=pace.piece_seconds)

@@ -61,7 +61,7 @@ def same(one: Mapping[Selection, tuple[Bin, ...]], other: Mapping[Selection, tup
 def test_all_selections_are_followed_and_what_they_come_to_is_kept(tmp_path: Path) -> None:
     async def scene(here: MeasuredShop) -> None:
         async with here.daemon(tmp_path) as report:
-            await asyncio.sleep(68 * MINUTE)
+            await asyncio.sleep(71 * MINUTE)
             status = await series_status(report)
             assert not (await report.status())["restarts"]
         found = await kept(tmp_path)
@@ -80,7 +80,7 @@ def test_all_selections_are_followed_and_what_they_come_to_is_kept(tmp_path: Pat
         assert selections.keys() == {each.value for each in Selection}
         assert windows.keys() == selections.keys() - {THROTTLING.value}
         assert windows["targets_up"]["series"] == len(found[UP][0].labels)
-        assert selections["targets_up"].pop("lag_seconds") <= 300
+        assert selections["targets_up"].pop("lag_seconds") <= 600
         assert selections["targets_up"] == {"is_sampled": True, "last_error": ""}
         assert status["kept"] == {
             "bins_total": 6 * len(windows),
@@ -159,14 +159,14 @@ def test_a_source_that_fails_costs_the_numbers_alone_and_is_caught_up_with(tmp_p
             assert failing == {MEMORY.value}
             assert selections[MEMORY.value]["last_error"] == f"Transient: {failure}"
             assert selections[MEMORY.value]["lag_seconds"] > 20 * MINUTE
-            assert selections[UP.value]["lag_seconds"] <= 5 * MINUTE
+            assert selections[UP.value]["lag_seconds"] <= 10 * MINUTE
             assert status["advice"].startswith("check the metrics section")
             assert status["kept"]["last_error"] == ""
             whole = await report.status()
             assert whole["incidents_open"] == 1
             assert not whole["restarts"]
             here.series.always.clear()
-            await asyncio.sleep(34 * MINUTE)
+            await asyncio.sleep(36 * MINUTE)
             status = await series_status(report)
             assert "advice" not in status
             assert status["skipped_seconds_total"] == 0
