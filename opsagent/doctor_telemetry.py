@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 from opsagent.clients.log_archive import open_log_archive
 from opsagent.clients.prometheus import PrometheusSource
+from opsagent.clients.rest import SECONDS_MAX
 from opsagent.clients.tempo import TempoArchive
 from opsagent.finding import Finding, Verdict
 from opsagent.model.archive import LogSearch
@@ -36,7 +37,11 @@ async def _metrics(section: MetricsSettings, namespaces: Sequence[str], clock: C
     template, now = MetricTemplate.DEPLOYMENT_REPLICAS_UNAVAILABLE, clock.now()
     try:
         opened = PrometheusSource(
-            section.url, clock, token_file=section.token_file, ca_file=section.ca_file
+            section.url,
+            clock,
+            token_file=section.token_file,
+            ca_file=section.ca_file,
+            seconds_max=SECONDS_MAX,
         )
         async with aclosing(opened) as source:
             answers = {
@@ -45,7 +50,7 @@ async def _metrics(section: MetricsSettings, namespaces: Sequence[str], clock: C
             }
             version = (await source.health()).version
     except (Transient, Terminal) as error:
-        advice = "correct the metrics section, or leave it out; until then nothing is verified"
+        advice = f"{_look(error, 'metrics')}; until then nothing is verified"
         return Finding("metrics", Verdict.FAIL, str(error), advice)
     partial_of = [name for name, answer in answers.items() if answer.is_partial]
     empty = [name for name, answer in answers.items() if not answer.series]
@@ -68,9 +73,7 @@ async def _log_archive(
                 name for name in namespaces if not (await archive.search(_newest(name, now))).lines
             ]
     except (Transient, Terminal) as error:
-        advice = (
-            "correct the log_archive section, or leave it out; until then no archived log is read"
-        )
+        advice = f"{_look(error, check)}; until then no archived log is read"
         return Finding(check, Verdict.FAIL, str(error), advice)
     if empty:
         text = f"it answers, but has no line of the last hour from {', '.join(empty)}"
@@ -91,6 +94,13 @@ async def _trace_archive(section: TraceArchiveSettings, clock: Clock) -> Finding
         async with aclosing(TempoArchive(section.address())) as archive:
             await archive.search(TraceSearch(NOBODY, now - LOOKED_BACK, now))
     except (Transient, Terminal) as error:
-        advice = "correct the trace_archive section, or leave it out; until then no trace is read"
+        advice = f"{_look(error, check)}; until then no trace is read"
         return Finding(check, Verdict.FAIL, str(error), advice)
     return Finding(check, Verdict.OK, "Tempo answers")
+
+
+def _look(error: Transient | Terminal, section: str) -> str:
+    """Return what to do: who does not answer may be somewhere else, who refuses was asked wrongly."""
+    if isinstance(error, Transient):
+        return f"check that {section}.url is right and can be reached from here, or leave the section out"
+    return f"correct the {section} section, or leave it out"

@@ -5,7 +5,7 @@ Theory of operation. Questions go through prometheus-api-client, which is synchr
 for ever and retries. So each of its connections has a session of ours, with a hook that sees every
 response before the library does: it reads the body up to a limit, judges the status, keeps the warnings
 and hands the library what it read. Connections are used by one thread at a time; the threads are few and
-our own, so that a slow server holds up nobody else.
+our own, so that a slow server holds up nobody else, nor the end of the process.
 
 What the library cannot ask goes through ``prometheus_rest``.
 
@@ -18,7 +18,6 @@ import datetime as dt
 import io
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +29,12 @@ import requests
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from requests.auth import AuthBase
 from urllib3 import Retry
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import (
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    TimeoutError as TimedOutError,
+)
 
 from opsagent.clients.prometheus_rest import PrometheusRest
 from opsagent.clients.prometheus_wire import (
@@ -41,9 +45,10 @@ from opsagent.clients.prometheus_wire import (
     range_parameters,
     warnings_of,
 )
-from opsagent.clients.rest import SECONDS_MAX, RestReader, read_token
+from opsagent.clients.rest import SECONDS_MAX, RestReader, read_token, timed_out
 from opsagent.model.metrics import MetricAnswer, MetricArguments, MetricsHealth, MetricTemplate
 from opsagent.ports import Clock, Terminal, Transient
+from opsagent.runtime.threads import ForsakenThreads
 
 BYTES_MAX = 16 * 2**20  # about half a million points
 CHUNK_BYTES = 64 * 2**10
@@ -123,13 +128,22 @@ class _Connection:
                 "metrics: its certificate is not trusted: see metrics.ca_file"
             ) from error
         except (requests.RequestException, HTTPError) as error:
-            raise Transient(f"metrics: {type(error).__name__}") from error
+            raise Transient(f"metrics: {self._reason(error)}") from error
         except (KeyError, TypeError) as error:
             raise Terminal(UNKNOWN_FORM) from error
 
     def close(self) -> None:
         """Close the session."""
         self._session.close()
+
+    def _reason(self, error: Exception) -> str:
+        """Return what went wrong; the library wraps a wait that was too long twice."""
+        inner = error.args[0] if error.args else None
+        cause = inner.reason if isinstance(inner, MaxRetryError) else inner
+        if isinstance(cause, NewConnectionError):  # which urllib3 counts among those that are late
+            return type(error).__name__
+        is_late = isinstance(error, requests.Timeout) or isinstance(cause, TimedOutError)
+        return timed_out(self._limits.seconds) if is_late else type(error).__name__
 
     def _take(self, response: requests.Response, **_: object) -> None:
         """Read, judge and keep: raises what :func:`warnings_of` does, Terminal if there is too much."""
@@ -168,7 +182,7 @@ class PrometheusSource:
         self._connect = partial(_Connection, self._url, token_file, ca_file, limits)
         self._idle: deque[_Connection] = deque()
         self._is_closed = False
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="prometheus")
+        self._threads = ForsakenThreads(THREADS, "prometheus")
         rest = RestReader(
             "metrics", url, token_file=token_file, ca_file=ca_file, seconds_max=seconds_max
         )
@@ -237,7 +251,7 @@ class PrometheusSource:
                     self._threads, self._in_thread, question
                 )
         except TimeoutError as error:
-            raise Transient("metrics: no answer in time") from error
+            raise Transient(f"metrics: {timed_out(2 * self._seconds_max)}") from error
         try:
             return answer_from(msgspec.convert(results, list[Result]), warnings)
         except msgspec.ValidationError as error:

@@ -8,7 +8,6 @@ may hold a million samples, and the loop goes on meanwhile.
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -20,10 +19,11 @@ from opsagent.clients.prometheus_selections import matchers, selector
 from opsagent.clients.prometheus_wire import QUERY_RANGE, grid, warnings_of
 from opsagent.model.series import Selection, SeriesBlock
 from opsagent.ports import NotFound, Transient
+from opsagent.runtime.threads import ForsakenThreads
 
 SECONDS_MAX = 30.0  # a million samples took a second, on a busy machine
 BYTES_MAX = 64 * 2**20  # two million samples as JSON, five million by remote read
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 0.5  # one that connects to nobody cannot be aborted, and is left behind
 _OK = 200
 _NO_SUCH_PATH = frozenset({404, 405, 501})
 _HEAD_BYTES = 1000
@@ -45,7 +45,7 @@ class PrometheusSeries:
         self._matchers = {each: matchers(each, namespaces) for each in Selection}
         self._seconds_max = seconds_max
         self._download = Download(place, seconds_max=seconds_max, bytes_max=bytes_max)
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="series")
+        self._threads = ForsakenThreads(1, "series")
         self._remote = RemoteReader()
         self._range = RangeReader()
 

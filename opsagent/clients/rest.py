@@ -30,6 +30,11 @@ def read_token(path: Path) -> str:
         raise Terminal(f"cannot read the token file {path}: {error}") from error
 
 
+def timed_out(seconds: float) -> str:
+    """Return what to say of an answer that did not come."""
+    return f"timed out after {seconds:g} s"
+
+
 class RestReader:
     """Reads from one server. ``section`` names it in messages and its keys in the configuration.
 
@@ -93,7 +98,11 @@ class RestReader:
                     body += chunk
                     if len(body) > BODY_BYTES_MAX:
                         return response.status_code, bytes(body[:BODY_BYTES_MAX]), True
-        except (httpx2.HTTPError, OSError) as error:  # TimeoutError is an OSError
+        except httpx2.TimeoutException as error:
+            raise Transient(f"{self.section}: {timed_out(self._seconds_max)}") from error
+        except TimeoutError as error:
+            raise Transient(f"{self.section}: {timed_out(2 * self._seconds_max)}") from error
+        except (httpx2.HTTPError, OSError) as error:
             raise Transient(f"{self.section}: {type(error).__name__}") from error
         return response.status_code, bytes(body), False
 

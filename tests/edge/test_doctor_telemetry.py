@@ -1,5 +1,6 @@
 """A Prometheus or an Alertmanager's token that will not work is found before the start, by name, with what to do."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from opsagent import doctor_telemetry
 from opsagent.doctor import Finding, Verdict
 from opsagent.runtime.clock import SystemClock
 from opsagent.sim.prometheus import Prometheus
 from opsagent.sim.prometheus_server import prometheus_serving
 from tests.edge.test_doctor import findings
+from tests.fakes.http_server import Reply, Request, serve
 from tests.fakes.served_shop import Served, served_shop
 
 pytestmark = pytest.mark.timeout(60)
@@ -52,6 +55,20 @@ async def test_a_source_that_is_away_or_refuses_fails(tmp_path: Path) -> None:
     assert finding.verdict is Verdict.FAIL
     assert "422" in finding.text
     assert "metrics section" in finding.advice
+
+
+async def test_a_source_that_is_silent_is_said_to_be_and_where_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silence(_: Request) -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(doctor_telemetry, "SECONDS_MAX", 0.2)
+    async with serve(silence) as server, watched_shop(tmp_path) as (served, _, _):
+        finding = await found(served, server.url)
+    assert finding.text == "metrics: timed out after 0.2 s"
+    assert finding.advice.startswith("check that metrics.url is right and can be reached from here")
 
 
 async def test_a_source_that_knows_no_deployment_or_answers_in_part_is_a_warning(

@@ -7,7 +7,7 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -85,15 +85,44 @@ async def _page(_request: Request) -> Reply:
     return Reply(200, (b"<html>welcome to the proxy</html>",))
 
 
+async def test_a_prometheus_that_is_out_of_reach_holds_up_no_end(tmp_path: Path) -> None:
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # who comes now is neither let in nor sent away
+            caller = waiting.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        async with served_shop(tmp_path) as served:
+            config = served.write_config(
+                metrics={"url": f"http://127.0.0.1:{full.getsockname()[1]}"}
+            )
+            async with running(tmp_path, "run", "--config", config) as child:
+                await child.until_ready(served.state)
+                async with asyncio.timeout(15):  # its time-outs are of 10 and 30 s
+                    ended = await child.stop()
+    assert ended.code == 0, ended.err
+
+
 @pytest.mark.parametrize(
-    ("is_there", "words", "numbers"),
+    ("is_there", "words", "numbers", "advice"),
     [
-        (False, "metrics: ConnectionError", "metrics: ConnectionRefusedError"),
-        (True, "in no known form: check metrics.url", "an answer of remote read in no known form"),
+        (
+            False,
+            "metrics: ConnectionError",
+            "metrics: ConnectionRefusedError",
+            "-> check that metrics.url is right and can be reached from here",
+        ),
+        (
+            True,
+            "in no known form: check metrics.url",
+            "an answer of remote read in no known form",
+            "-> correct the metrics section, or leave it out",
+        ),
     ],
 )
 async def test_a_prometheus_that_is_away_or_is_none_is_said_to_be_and_the_daemon_goes_on(
-    is_there: bool, words: str, numbers: str, tmp_path: Path
+    is_there: bool, words: str, numbers: str, advice: str, tmp_path: Path
 ) -> None:
     async with serve(_page) as page, served_shop(tmp_path) as served:
         url = page.url if is_there else "http://127.0.0.1:9"
@@ -118,7 +147,7 @@ async def test_a_prometheus_that_is_away_or_is_none_is_said_to_be_and_the_daemon
     assert looked.code == Exit.FINDINGS
     assert "fail  metrics" in looked.out
     assert words in looked.out
-    assert "-> correct the metrics section, or leave it out" in looked.out
+    assert advice in looked.out
     assert ended.code == Exit.DONE
     assert "Traceback" not in ended.err
 
