@@ -16,15 +16,12 @@ from opsagent.controllers.pipeline import Step
 from opsagent.model.entity import Kind
 from opsagent.model.kube import Phase, Pod
 from opsagent.ports import KubeTransport, SeriesSource, TraceArchive
-from opsagent.runtime.ids import SecureIds
-from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import LogsSettings, Settings
 from opsagent.settings_telemetry import MetricsSettings, TraceArchiveSettings
 from opsagent.sim import Fault, fault_patch
-from opsagent.world import World
 from tests.fakes.beset import SteppingClock
 from tests.fakes.virtual_time import run
+from tests.fakes.worlds import world_of
 from tests.scenarios.places import box
 from tests.scenarios.stage import Stage
 
@@ -94,15 +91,11 @@ def beset(state: Path, trouble: Trouble) -> Outcome:
                     metrics=MetricsSettings(url="http://in.this.process"),
                     trace_archive=TraceArchiveSettings(url="http://in.this.process"),
                 ),
-                World(
+                world_of(
                     clock=clock,
-                    chance=SystemChance(7),
-                    ids=SecureIds(),
-                    schedule=lambda: LoopSchedule(clock),
                     cluster=trouble.cluster(stage.daemon),
                     series=trouble.series,
                     trace_archive=trouble.traces,
-                    is_serving=False,
                     listeners=(notice,),
                 ),
             )

@@ -21,17 +21,14 @@ from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
 from opsagent.model.signal import RawRow
 from opsagent.model.transcript import Asked, Closed
 from opsagent.ports import Terminal, Transient
-from opsagent.runtime.ids import SecureIds
-from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import ExecutorSettings, ModelSettings, PolicySettings, Settings
 from opsagent.sim import Fault, fault_patch
 from opsagent.sim.model import ScriptedModel
 from opsagent.sim.model_server import ScriptedTransport
 from opsagent.sim.scripts import SCRIPTS
-from opsagent.world import World
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.virtual_time import run
+from tests.fakes.worlds import world_of
 from tests.scenarios.places import box
 from tests.scenarios.stage import Stage, until
 
@@ -71,15 +68,11 @@ class Replica:
             settings = settings.model_copy(update={"model": asked})
         self.daemon = Daemon(
             settings,
-            World(
+            world_of(
                 clock=stage.clock,
-                chance=SystemChance(7),
-                ids=SecureIds(),
-                schedule=lambda: LoopSchedule(stage.clock),
                 cluster=stage.daemon,
                 hands=stage.executor if with_hands else None,
                 notifier=self.notifier,
-                is_serving=False,
                 **more,
             ),
         )

@@ -12,14 +12,11 @@ from typing import Any
 import pytest
 
 from opsagent.app import Daemon
-from opsagent.runtime.ids import SecureIds
-from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import LogsSettings, Settings
 from opsagent.sim import Fault, fault_patch
 from opsagent.store.raw import RawStore
-from opsagent.world import World
 from tests.fakes.virtual_time import LoopClock, run
+from tests.fakes.worlds import world_of
 from tests.scenarios.places import box
 from tests.scenarios.stage import Stage
 
@@ -34,13 +31,9 @@ def led(state: Path, look: Look, **settings: Any) -> None:
         async with box() as stage, asyncio.TaskGroup() as group:
             daemon = Daemon(
                 Settings(state_dir=state, **settings),
-                World(
+                world_of(
                     clock=stage.clock,
-                    chance=SystemChance(7),
-                    ids=SecureIds(),
-                    schedule=lambda: LoopSchedule(stage.clock),
                     cluster=stage.daemon,
-                    is_serving=False,
                 ),
             )
             running = group.create_task(daemon.run())

@@ -20,9 +20,7 @@ from opsagent.model.signal import RowType
 from opsagent.ports import Forbidden, Terminal, Transient
 from opsagent.record import Ledger, Source, Wish, record
 from opsagent.replay import replay_lines
-from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import Settings
 from opsagent.sim import (
     ADMIN,
@@ -38,9 +36,9 @@ from opsagent.sim import (
 )
 from opsagent.sources.recording import Header, Recording
 from opsagent.sources.recording_writer import RawObject, RecordingWriter
-from opsagent.world import World
 from tests.fakes import wire
 from tests.fakes.virtual_time import EPOCH, LoopClock, run
+from tests.fakes.worlds import world_of
 
 WEB = f"/apis/apps/v1/namespaces/{SHOP}/deployments/web"
 MERGE = "application/strategic-merge-patch+json"
@@ -106,13 +104,9 @@ async def watching(box: Box, state: Path) -> AsyncIterator[list[Incident]]:
     def notice(step: Step) -> None:
         found.extend(step.batch.incidents)
 
-    world = World(
+    world = world_of(
         clock=box.clock,
-        chance=SystemChance(7),
-        ids=SecureIds(),
-        schedule=lambda: LoopSchedule(box.clock),
         cluster=box.transport(),
-        is_serving=False,
         listeners=(notice,),
     )
     async with asyncio.TaskGroup() as group:

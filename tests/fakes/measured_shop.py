@@ -10,16 +10,13 @@ from opsagent.app import Daemon
 from opsagent.controllers.report import Report
 from opsagent.model.canonical import canonical
 from opsagent.ports import MetricsSource
-from opsagent.runtime.ids import SecureIds
-from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import MetricsSettings, Settings
 from opsagent.sim import ADMIN, OPSAGENT, Fault, SimTransport, drive, fault_patch, shop
 from opsagent.sim.prometheus import Prometheus, SimMetrics
 from opsagent.sim.series import SimSeries
-from opsagent.world import World
 from tests.fakes.series import Troubled
 from tests.fakes.virtual_time import LoopClock
+from tests.fakes.worlds import world_of
 
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
 SECTION = MetricsSettings(url="http://in.this.process", scrape_seconds=15)
@@ -42,15 +39,11 @@ class MeasuredShop:
         """Run a daemon on ``state`` inside the block; ``asked`` of its settings, ``more`` of its World."""
         daemon = Daemon(
             Settings(state_dir=state, **({"metrics": SECTION} | dict(asked or {}))),
-            World(
+            world_of(
                 clock=self.clock,
-                chance=SystemChance(7),
-                ids=SecureIds(),
-                schedule=lambda: LoopSchedule(self.clock),
                 cluster=self._transport(OPSAGENT),
                 metrics=self.metrics,
                 series=self.series,
-                is_serving=False,
                 **more,
             ),
         )

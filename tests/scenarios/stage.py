@@ -23,9 +23,6 @@ from opsagent.model.incident import EntryKind, Incident, IncidentState, Timeline
 from opsagent.model.kube import Deployment, Phase, Pod
 from opsagent.model.plan import ApprovalAnswer, ApprovalRequest, ApprovalVerdict, Plan
 from opsagent.ports import Clock, KubeTransport, NotFound
-from opsagent.runtime.ids import SecureIds
-from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import (
     ExecutorSettings,
     KubernetesSettings,
@@ -38,6 +35,7 @@ from opsagent.sim.model import ScriptedModel
 from opsagent.sim.model_server import ScriptedTransport
 from opsagent.world import World
 from tests.fakes.notifier import RecordingNotifier
+from tests.fakes.worlds import world_of
 from tests.scenarios.script import Act, Ending, Scenario, Seen
 
 DECIDED = {"approve_as": ApprovalVerdict.APPROVE, "deny_as": ApprovalVerdict.DENY}
@@ -125,16 +123,12 @@ class Player:
 
     def _world(self) -> World:
         clock = self.stage.clock
-        return World(
+        return world_of(
             clock=clock,
-            chance=SystemChance(7),
-            ids=SecureIds(),
-            schedule=lambda: LoopSchedule(clock),
             cluster=self.stage.daemon,
             hands=self.stage.executor,
             notifier=self.notifier,
             model=self._model and ModelClient(ScriptedTransport(self._model), "scripted"),
-            is_serving=False,
             listeners=(self._notice,),
         )
 

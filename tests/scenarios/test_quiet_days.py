@@ -9,12 +9,9 @@ import pytest
 
 from opsagent.app import Daemon
 from opsagent.guard.policy import Level
-from opsagent.runtime.ids import SecureIds
-from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import ExecutorSettings, PolicySettings, Settings
-from opsagent.world import World
 from tests.fakes.virtual_time import run
+from tests.fakes.worlds import world_of
 from tests.scenarios.places import box
 
 DAYS = 3
@@ -32,14 +29,10 @@ def test_three_days_open_no_incident(tmp_path: Path) -> None:
                     executor=ExecutorSettings(),
                     policy=PolicySettings(level=Level.APPROVE, namespaces=(stage.namespace,)),
                 ),
-                World(
+                world_of(
                     clock=stage.clock,
-                    chance=SystemChance(7),
-                    ids=SecureIds(),
-                    schedule=lambda: LoopSchedule(stage.clock),
                     cluster=stage.daemon,
                     hands=stage.executor,
-                    is_serving=False,
                 ),
             )
             running = group.create_task(daemon.run())

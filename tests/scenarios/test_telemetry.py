@@ -21,9 +21,6 @@ from opsagent.model.canonical import canonical
 from opsagent.model.incident import EntryKind, Incident, IncidentState
 from opsagent.model.plan import ApprovalRequest, ApprovalVerdict
 from opsagent.ports import Clock, MetricsSource
-from opsagent.runtime.ids import SecureIds
-from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import ExecutorSettings, MetricsSettings, PolicySettings, Settings
 from opsagent.sim import (
     ADMIN,
@@ -41,10 +38,10 @@ from opsagent.sim import (
 from opsagent.sim.alertmanager import Alertmanager, Timing
 from opsagent.sim.alertmanager_server import alertmanager_serving
 from opsagent.sim.prometheus import Prometheus, SimMetrics
-from opsagent.world import World
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.scaled_time import ScaledLoop
 from tests.fakes.virtual_time import LoopClock, run
+from tests.fakes.worlds import world_of
 from tests.scenarios.stage import until
 
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
@@ -117,11 +114,8 @@ async def place(
     settings = Settings(
         state_dir=state, executor=ExecutorSettings(), policy=policy, metrics=section
     )
-    world = World(
+    world = world_of(
         clock=clock,
-        chance=SystemChance(7),
-        ids=SecureIds(),
-        schedule=lambda: LoopSchedule(clock),
         cluster=transport(OPSAGENT),
         hands=transport(EXECUTOR),
         notifier=RecordingNotifier(),

@@ -25,13 +25,11 @@ import structlog
 from opsagent.app import Daemon
 from opsagent.clients.alertmanager_wire import reported
 from opsagent.controllers.report import Report
-from opsagent.runtime.retry import SystemChance
-from opsagent.runtime.schedule import LoopSchedule
 from opsagent.settings import LogsSettings, MetricsSettings, Settings
-from opsagent.world import World
 from tests.bench.five_days.cluster import FedCluster, FedSeries, Pipe, feeding
 from tests.bench.five_days.volume import Volume
 from tests.fakes.virtual_time import LoopClock, run
+from tests.fakes.worlds import world_of
 
 
 class CountedIds:
@@ -71,14 +69,11 @@ async def _play(state: Path, pipe: Pipe, volume: Volume, days: int, day_seconds:
             logs=LogsSettings(),
             metrics=MetricsSettings(url="http://in.this.process"),
         ),
-        World(
+        world_of(
             clock=clock,
-            chance=SystemChance(7),
             ids=CountedIds(),
-            schedule=lambda: LoopSchedule(clock),
             cluster=cluster,
             series=FedSeries(pipe),
-            is_serving=False,
         ),
     )
     async with asyncio.TaskGroup() as group:
