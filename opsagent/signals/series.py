@@ -309,12 +309,16 @@ class SeriesWindow:
         low, high, last = np.full(n, np.inf), np.full(n, -np.inf), np.zeros(n)
         for _, values, there in self._rows(start_ms, start_ms + self.shape.bin_ms):
             good = there & np.isfinite(values)
+            found = np.count_nonzero(good)
+            if not found:  # slots are shorter than the time between most scrapes
+                continue
+            is_whole = found == n
             count += good
             # One row after the other: the order of a sum is seen in its last bit.
-            total += np.where(good, values, 0.0)
-            low = np.minimum(low, np.where(good, values, np.inf))
-            high = np.maximum(high, np.where(good, values, -np.inf))
-            last = np.where(good, values, last)
+            total += values if is_whole else np.where(good, values, 0.0)
+            np.minimum(low, values if is_whole else np.where(good, values, np.inf), out=low)
+            np.maximum(high, values if is_whole else np.where(good, values, -np.inf), out=high)
+            last = values if is_whole else np.where(good, values, last)
         order = self._places.order()
         told = order[count[order] > 0]
         labels = self.labels
