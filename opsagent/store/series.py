@@ -55,6 +55,7 @@ class SeriesStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._digests: dict[Selection, tuple[tuple[Labels, ...], bytes]] = {}
 
     @classmethod
     async def open(cls, path: Path) -> "SeriesStore":
@@ -69,11 +70,19 @@ class SeriesStore:
         """Keep one bin; durable when this returns, but for a power cut."""
 
         def write(connection: sqlite3.Connection) -> None:
-            digest = _keep_labels(connection, told.labels)
+            digest = self._digest_of(selection, told.labels)
+            _keep_labels(connection, digest, told.labels)
             row = (selection.value, told.start_ms, told.width_ms, digest, _encoded(told))
             connection.execute("INSERT OR REPLACE INTO bins VALUES (?, ?, ?, ?, ?)", row)
 
         await self._run(self._database.write, write)
+
+    def _digest_of(self, selection: Selection, labels: tuple[Labels, ...]) -> bytes:
+        """Return the digest of ``labels``, which are mostly the very objects of the bin before."""
+        known = self._digests.get(selection)
+        if known is None or known[0] != labels:
+            known = self._digests[selection] = labels, _digest(_ENCODER.encode(labels))
+        return known[1]
 
     async def bins(self, selection: Selection, start_ms: int, end_ms: int) -> tuple[Bin, ...]:
         """Return the bins that begin from ``start_ms`` to before ``end_ms``, oldest first, at most 1,000."""
@@ -152,15 +161,12 @@ class SeriesStore:
             raise kind(f"{path}: {error}") from error
 
 
-def _keep_labels(connection: sqlite3.Connection, labels: tuple[Labels, ...]) -> bytes:
-    """Keep the labels, unless they are there; return their digest."""
-    plain = _ENCODER.encode(labels)
-    digest = _digest(plain)
+def _keep_labels(connection: sqlite3.Connection, digest: bytes, labels: tuple[Labels, ...]) -> None:
+    """Keep the labels, unless they are there."""
     query = "SELECT 1 FROM label_sets WHERE digest = ?"
     if connection.execute(query, (digest,)).fetchone() is None:
-        body = bytes(cramjam.zstd.compress(plain, level=LEVEL))
+        body = bytes(cramjam.zstd.compress(_ENCODER.encode(labels), level=LEVEL))
         connection.execute("INSERT INTO label_sets VALUES (?, ?)", (digest, body))
-    return digest
 
 
 def _encoded(told: Bin) -> bytes:

@@ -199,6 +199,18 @@ async def test_bins_of_the_same_series_share_their_labels_until_nobody_has_them(
     assert [bits(each) for each in await store.bins(MEMORY, 0, EVER)] == [bits(bin_of(3, *OTHERS))]
 
 
+async def test_labels_that_went_with_their_last_bin_are_kept_again(
+    store: SeriesStore, path: Path
+) -> None:
+    given = bin_of(2, *OTHERS)
+    for _ in range(2):
+        await store.keep(UP, given)
+        assert await store.retain(dt.datetime.fromtimestamp(3 * WIDTH_MS / 1000, dt.UTC)) > 0
+        assert label_sets(path) == 0
+    await store.keep(UP, given)
+    assert [bits(each) for each in await store.bins(UP, 0, EVER)] == [bits(given)]
+
+
 async def test_a_file_whose_bins_come_and_go_does_not_grow(path: Path) -> None:
     store = await SeriesStore.open(path)
     sizes = []
