@@ -229,6 +229,20 @@ def test_a_source_without_samples_is_asked_for_ranges_each_instant_once() -> Non
     assert [how for how, *_ in world.source.asked[:2]] == ["samples", "range"]
 
 
+def test_a_range_may_hold_several_instants() -> None:
+    world = World(Following((UP,), {UP: EPOCH}, FeedPace(period_seconds=600, step_seconds=120)))
+    world.prometheus.has_remote_read = False
+
+    async def main() -> None:
+        await during(world.feed(), until=HOUR)
+
+    virtual_time.run(main())
+    assert world.heard.gaps(UP) == {120_000}
+    assert world.heard.newest(UP) >= HOUR - 600 - 120 - 60
+    ranges = [each for each in world.source.asked if each[0] == "range"]
+    assert 5 <= len(ranges) <= 10
+
+
 def test_ranges_too_have_a_bound_after_an_outage() -> None:
     world = World(Following((UP,), {UP: EPOCH}, FeedPace(outage_seconds_max=600)))
     world.source.always = {UP: NotFound("no remote read")}
