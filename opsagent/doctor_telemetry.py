@@ -93,10 +93,23 @@ async def _trace_archive(section: TraceArchiveSettings, clock: Clock) -> Finding
     try:
         async with aclosing(TempoArchive(section.address())) as archive:
             await archive.search(TraceSearch(NOBODY, now - LOOKED_BACK, now))
+            refusal = await _refused_calls(archive, now) if section.follow else ""
     except (Transient, Terminal) as error:
         advice = f"{_look(error, check)}; until then no trace is read"
         return Finding(check, Verdict.FAIL, str(error), advice)
+    if refusal:
+        text = f"it answers, but cannot be asked who calls whom: {refusal}"
+        return Finding(check, Verdict.WARN, text, "set trace_archive.follow to false, or update it")
     return Finding(check, Verdict.OK, "Tempo answers")
+
+
+async def _refused_calls(archive: TempoArchive, now: dt.datetime) -> str:
+    """Return why calls cannot be learnt, empty if they can: what only resembles a Tempo knows no parents."""
+    try:
+        await archive.search(TraceSearch("", now - LOOKED_BACK, now, traces_max=1, is_call=True))
+    except Terminal as error:
+        return str(error)
+    return ""
 
 
 def _look(error: Transient | Terminal, section: str) -> str:

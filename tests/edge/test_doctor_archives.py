@@ -1,6 +1,7 @@
 """An archive that will not work is found before the start, by name, with what to do."""
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from opsagent.doctor_telemetry import telemetry
 from opsagent.finding import Finding, Verdict
-from opsagent.ports import Clock
+from opsagent.ports import Clock, KubeAnswer
 from opsagent.runtime.clock import SystemClock
 from opsagent.settings import Settings
 from opsagent.sim.archive_server import archive_serving
@@ -111,3 +112,23 @@ async def test_a_tempo_that_answers_is_well() -> None:
     async with archive_serving(Tempo()) as url:
         (finding,) = await found(trace_archive={"url": url})
     assert finding == Finding("trace_archive", Verdict.OK, "Tempo answers")
+
+
+async def test_what_cannot_tell_who_calls_whom_is_a_warning_unless_nobody_asks() -> None:
+    class Plain(Tempo):
+        """Speaks the API, but knows no parents of spans."""
+
+        def handle(
+            self, path: str, parameters: Mapping[str, str], headers: Mapping[str, str]
+        ) -> KubeAnswer:
+            if " > " in parameters.get("q", ""):
+                return KubeAnswer(400, b"structural operators are not supported\n")
+            return super().handle(path, parameters, headers)
+
+    async with archive_serving(Plain()) as url:
+        (finding,) = await found(trace_archive={"url": url})
+        assert finding.verdict is Verdict.WARN
+        assert "who calls whom: trace_archive: 400 structural operators" in finding.text
+        assert "trace_archive.follow" in finding.advice
+        (finding,) = await found(trace_archive={"url": url, "follow": False})
+        assert finding.verdict is Verdict.OK

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from opsagent.model import kube
-from opsagent.model.entity import Kind
+from opsagent.model.entity import Entity, Kind
 from opsagent.model.signal import RowType
 from opsagent.model.topology import Vertex
 from opsagent.model.transcript import ToolResult
@@ -35,6 +35,15 @@ def inventory_of(*items: kube.KubeObject) -> Inventory:
 
 async def run(items: tuple[kube.KubeObject, ...] = SHOP, **about: Any) -> ToolResult:
     return await Neighbours(inventory_of(*items)).run(json.dumps(WEB | about), CASE)
+
+
+async def test_who_is_known_to_call_is_told() -> None:
+    inventory = inventory_of(*SHOP)
+    web, cart = (Entity(Kind.DEPLOYMENT, "shop", name) for name in ("web", "cart"))
+    inventory.topology.set_calls([(web, cart)])
+    result = await Neighbours(inventory).run(json.dumps(WEB), CASE)
+    lines = result.text.splitlines()
+    assert "| apps/v1/Deployment/shop/web calls apps/v1/Deployment/shop/cart" in lines
 
 
 async def test_the_direct_neighbours_of_a_workload_come_with_their_state_the_absent_first() -> None:
