@@ -96,12 +96,21 @@ class LayoutMemory:
                 return each.layout
         return None
 
-    def keep(self, layout: Layout, message: Message, regions: Regions) -> None:
-        """Remember ``layout``, which is that of ``message``, unless it is too large."""
-        told_bytes = message.size - sum(regions.stops) + sum(regions.starts) + len(layout.labels)
-        if told_bytes + _SERIES_BYTES * len(layout.labels) > self._bytes_max:
-            return
-        parts = _frame_parts(message, regions)
+    def learn(self, labels: tuple[Labels, ...], regions: Regions, message: Message) -> Layout:
+        """Return how ``message`` is laid out: its series have ``labels`` and their samples lie in ``regions``, not empty.
+
+        It is remembered unless it is too large.
+        """
+        starts, stops = np.array(regions.starts, np.int64), np.array([0, *regions.stops], np.int64)
+        gaps, sizes = starts - stops[:-1], stops[1:] - starts
+        layout = Layout(labels, _groups(stops, gaps, sizes))
+        weight = message.size - int(sizes.sum()) + (1 + _SERIES_BYTES) * len(labels)
+        if weight <= self._bytes_max:
+            rest = f"{message.size - stops[-1]}s"
+            self._keep(layout, _format("%ds%dx", gaps + 1, sizes - 1, rest), message)
+        return layout
+
+    def _keep(self, layout: Layout, parts: Struct, message: Message) -> None:
         told = parts.unpack_from(message.room)
         self._frames.append(_Frame(layout, parts, told[0], b"".join(told)))
         weight = sum(each.weight for each in self._frames)
@@ -113,38 +122,17 @@ class LayoutMemory:
         self._frames.clear()
 
 
-def layout_of(labels: tuple[Labels, ...], regions: Regions) -> Layout:
-    """Return the layout of an answer whose series have ``labels`` and samples in ``regions``, none of which is empty."""
-    gaps, sizes = _measured(regions)
+def _groups(stops: Stamps, gaps: Stamps, sizes: Stamps) -> tuple[Group, ...]:
+    """Return what cuts out samples of ``sizes`` bytes, each behind as many as in ``gaps``, from one of ``stops`` on."""
     filled = np.cumsum(sizes) // GROUP_BYTES
     cuts = [0, *(np.flatnonzero(filled[1:] != filled[:-1]) + 1).tolist(), len(sizes)]
-    groups = tuple(
-        Group(
-            regions.stops[first - 1] if first else 0,
-            _format("%dx%ds", gaps[first:last], sizes[first:last]),
-            sizes[first:last],
-        )
-        for first, last in pairwise(cuts)
+    parts = (slice(*each) for each in pairwise(cuts))
+    return tuple(
+        Group(int(stops[part.start]), _format("%dx%ds", gaps[part], sizes[part]), sizes[part])
+        for part in parts
     )
-    return Layout(labels, groups)
 
 
-def _frame_parts(message: Message, regions: Regions) -> Struct:
-    """Return what cuts out all bytes but those of samples, of which the first one is left to each series."""
-    end = Regions(
-        [message.size - 1], [message.size]
-    )  # as if the last byte were a series: it is left
-    gaps, sizes = _measured(Regions(regions.starts + end.starts, regions.stops + end.stops))
-    return _format("%ds%dx", gaps + 1, sizes - 1)
-
-
-def _measured(regions: Regions) -> tuple[Stamps, Stamps]:
-    """Return the bytes before each region, from the one before on, and its own; shape (n,)."""
-    starts = np.array(regions.starts, np.int64)
-    stops = np.array([0, *regions.stops], np.int64)
-    return starts - stops[:-1], stops[1:] - starts
-
-
-def _format(pair: str, first: Stamps, second: Stamps) -> Struct:
+def _format(pair: str, first: Stamps, second: Stamps, rest: str = "") -> Struct:
     numbers = np.column_stack([first, second]).ravel().tolist()
-    return Struct("<" + pair * len(first) % tuple(numbers))
+    return Struct("<" + pair * len(first) % tuple(numbers) + rest)

@@ -35,7 +35,6 @@ from opsagent.clients.prometheus_layouts import (
     LayoutMemory,
     Message,
     Regions,
-    layout_of,
 )
 from opsagent.clients.prometheus_selections import Matcher
 from opsagent.clients.protobuf import Bytes, field, fields, read_varint
@@ -132,30 +131,29 @@ class RemoteReader:
     def _learned(self, message: Message) -> Layout:
         """Return how ``message`` is laid out, and remember it."""
         labels, regions = self._series(message)
-        layout = layout_of(labels, regions)
-        self._layouts.keep(layout, message, regions)
-        return layout
+        return self._layouts.learn(labels, regions, message)
 
     def _series(self, message: Message) -> tuple[tuple[Labels, ...], Regions]:
         """Return the labels of every series that has samples, and where these lie."""
+        room, memory = message.room, self._memory
         labels: list[Labels] = []
-        regions = Regions([], [])
+        starts, stops = regions = Regions([], [])
         last, seen = b"", 0
-        for start, stop in _parts(message.room, 0, message.size):
-            for first, end in _parts(message.room, start, stop):
+        for start, stop in _parts(room, 0, message.size):
+            for first, end in _parts(room, start, stop):
                 seen += 1
                 if seen > SERIES_MAX:
                     raise Terminal(f"metrics: an answer of more than {SERIES_MAX} series")
-                raw = self._memory.behind(last)
-                is_known = _is_told_by(raw, message.room, first, end)
+                raw = memory.behind(last)
+                is_known = _is_told_by(raw, room, first, end)
                 if not is_known:
-                    raw = _raw_labels(message.room, first, end)
+                    raw = _raw_labels(room, first, end)
                 after = first + len(raw)
                 if after < end:  # else the server knows it, but has no sample of that time
-                    labels.append(self._memory.labels(raw, None if is_known else last))
+                    labels.append(memory.labels(raw, None if is_known else last))
                     last = raw
-                    regions.starts.append(after)
-                    regions.stops.append(end)
+                    starts.append(after)
+                    stops.append(end)
         return tuple(labels), regions
 
     def _unpacked(self, body: Bytes) -> Message:

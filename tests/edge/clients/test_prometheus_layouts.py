@@ -14,7 +14,6 @@ from opsagent.clients.prometheus_layouts import (
     LayoutMemory,
     Message,
     Regions,
-    layout_of,
 )
 from opsagent.clients.prometheus_remote import RemoteReader
 from opsagent.model.series import STALE_BITS, Labels
@@ -140,7 +139,7 @@ def test_only_so_many_are_kept_and_those_that_came_last(monkeypatch: pytest.Monk
     memory = LayoutMemory()
     for size in (10, 20, 30, 40):
         message, regions = message_of(size)
-        memory.keep(layout_of((named(0),), regions), message, regions)
+        memory.learn((named(0),), regions, message)
         memory.find(message_of(20)[0])
     assert kept(memory, (10, 20, 30, 40)) == [20, 30, 40]
     memory.clear()
@@ -152,7 +151,7 @@ def test_only_so_many_bytes_are_kept(bytes_max: int, left: list[int]) -> None:
     memory = LayoutMemory(bytes_max)
     for size in (10, 20, 30, 40):
         message, regions = message_of(size)
-        memory.keep(layout_of((named(0),), regions), message, regions)
+        memory.learn((named(0),), regions, message)
     assert kept(memory, (10, 20, 30, 40)) == left
 
 
@@ -172,7 +171,7 @@ def test_groups_are_as_large_as_is_read_at_once() -> None:
     sizes = [GROUP_BYTES // 4 - 1] * 9 + [3 * GROUP_BYTES] + [1] * 9
     stops = np.cumsum(sizes).tolist()
     regions = Regions([0, *stops[:-1]], stops)
-    layout = layout_of((), regions)
+    layout = LayoutMemory().learn((), regions, Message(bytearray(stops[-1]), stops[-1]))
     assert np.concatenate([group.sizes for group in layout.groups]).tolist() == sizes
     assert [len(group.sizes) for group in layout.groups] == [4, 4, 1, 10]
     for group in layout.groups:
