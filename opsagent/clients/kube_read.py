@@ -18,7 +18,7 @@ from opsagent.ports import KubeAnswer, KubeTransport, ListPage, NotFound, Transi
 EVENT_BYTES_MAX = 8 * 1024 * 1024  # etcd refuses objects above 1.5 MiB, JSON may inflate them
 LOG_BYTES_MAX = 256 * 1024
 FAILURE_BYTES_MAX = 64 * 1024
-WATCH_SECONDS = 300  # then the server ends the watch; client-go asks for 5 to 10 minutes
+WATCH_SECONDS = 600  # then the server ends the watch; client-go asks for 5 to 10 minutes
 
 
 class LineFraming:

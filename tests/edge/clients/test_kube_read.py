@@ -126,7 +126,7 @@ async def test_a_watch_asks_for_bookmarks_from_the_given_version():
         "watch": "true",
         "allowWatchBookmarks": "true",
         "resourceVersion": "5",
-        "timeoutSeconds": "300",
+        "timeoutSeconds": "600",
     }
 
 
