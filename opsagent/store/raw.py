@@ -60,7 +60,8 @@ class RawStore:
             Terminal: the disk is full or the file corrupt. Then these entries may have been taken in or not.
         """
         async with self._turn:
-            await self._begin(_day(now))
+            if (day := _day(now)) > self._today.day or self._yesterday is not None:
+                await self._begin(day)
             if self._today.is_full:  # a write failed before
                 await self._today.seal()
             row = self._today.take(origin, entries)

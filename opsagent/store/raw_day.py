@@ -53,8 +53,8 @@ class OpenDay:
         self._first = first
         self._durable = first - 1
         self._held = Taken.empty()
-        self._numbers = Numbers({}, {})
-        self._origins: dict[LogOrigin, int] = {}
+        self._origins: dict[LogOrigin, int] = {}  # -> its place
+        self._numbers = Numbers.none()
         self._characters = 0
 
     @classmethod
@@ -94,30 +94,30 @@ class OpenDay:
             held.is_new.extend(is_new)
             place = self._origins.setdefault(origin, len(self._origins))
             held.places.extend(array("I", [place]) * len(texts))
-            lengths = array("I", map(len, texts))
-            held.lengths.extend(lengths)
-            self._characters += sum(lengths)
+            self._characters += sum(map(len, texts))
             self.rows += len(texts)
         return row
 
     async def seal(self) -> None:
         """Write all that is in memory as whole blocks and let go of it. Raises: Terminal."""
-        await self._write(self._first)
+        await self._write(self._first, is_brief=False)
         self._let_go()
 
     async def sync(self) -> None:
         """Make durable what was taken in. Raises: Terminal."""
-        await self._write(self._durable + 1)
+        await self._write(self._durable + 1, is_brief=True)
 
-    async def _write(self, first: int) -> None:
+    async def _write(self, first: int, *, is_brief: bool) -> None:
         """Write what is in memory from row ``first`` on."""
         taken = self._held.part(first - self._first)  # a copy, for the thread alone
         if taken.texts:
-            origins = tuple(self._origins)
             # What a failed write has numbered is void: the next one shall not know it.
-            numbers, self._numbers = self._numbers, Numbers({}, {})
-            await self._database.write(lambda db: write(db, first, taken, origins, numbers))
-            if len(numbers.templates) < NAMES_MAX and len(numbers.origins) < NAMES_MAX:
+            numbers, self._numbers = self._numbers, Numbers.none()
+            origins = [*self._origins][len(numbers.origins) :]
+            await self._database.write(
+                lambda db: write(db, first, taken, origins, numbers, is_brief=is_brief)
+            )
+            if len(numbers.templates) < NAMES_MAX:
                 self._numbers = numbers
             self._durable = first + len(taken.texts) - 1
 
@@ -146,15 +146,16 @@ class OpenDay:
     def _let_go(self) -> None:
         self._first = self._durable + 1
         self._held = Taken.empty()
-        self._origins = {}
         self._characters = 0
+        if len(self._origins) >= NAMES_MAX:
+            self._origins, self._numbers = {}, Numbers.none()
 
     def _from_memory(self, row: int) -> StoredEntry:
         """Return an entry as the file will give it back."""
         held, place = self._held, row - self._first
         return StoredEntry(
             pointer=pointer(self.day, row),
-            origin=tuple(self._origins)[held.places[place]],
+            origin=[*self._origins][held.places[place]],
             at=held.ats[place].astimezone(dt.UTC),
             stream=clean(held.streams[place]),
             severity=held.severities[place],

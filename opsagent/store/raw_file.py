@@ -24,13 +24,14 @@ from opsagent.store.codec import Codec
 from opsagent.store.raw_block import Block, Columns, Row, clean, encoded
 from opsagent.store.schema import Migrations, Schema
 
-# What a block shall be. Larger ones make smaller files and slower reads. Measured on lines of 140 characters
-# that repeat: 1,024 of them take 0.15 of what came in and 0.2 ms to decode, 2,048 0.13 and 0.3, 4,096 0.10 and 0.6.
+# What a block shall be. Larger ones make smaller files and slower reads. Measured on lines of 140 characters that
+# repeat and on unique ones of 190: 1,024 of them take 0.15 and 0.24 of what came in, 2,048 0.125 and 0.226, 4,096
+# 0.10 and 0.213; a read takes twice the time each time.
 BLOCK_ROWS = 2048
 BLOCK_CHARACTERS = 384 * 1024
 
 RECENT_BLOCKS = 8
-RECENT_CHARACTERS = 4 * 1024 * 1024
+RECENT_BYTES = 4 * 1024 * 1024
 WORDS_MAX = 32
 WORDS_CHARACTERS_MAX = 1000
 
@@ -82,13 +83,12 @@ class Taken(NamedTuple):
     templates: list[str]
     texts: list[str]
     is_new: list[bool]
-    lengths: "array[int]"  # of the texts, in characters
     places: "array[int]"
 
     @classmethod
     def empty(cls) -> "Taken":
         """Return room for entries."""
-        return cls([], [], [], [], [], [], [], array("I"), array("I"))
+        return cls([], [], [], [], [], [], [], array("I"))
 
     def part(self, begin: int, end: int | None = None) -> "Taken":
         """Return the entries from place ``begin`` to before ``end``."""
@@ -101,16 +101,20 @@ class Taken(NamedTuple):
             self.templates[where],
             self.texts[where],
             self.is_new[where],
-            self.lengths[where],
             self.places[where],
         )
 
 
 class Numbers(NamedTuple):
-    """Name -> number, as far as they have been looked up."""
+    """The numbers of names, as far as they have been looked up: of origins by their places, of templates by name."""
 
-    origins: dict[str, int]
+    origins: "array[int]"
     templates: dict[str, int]
+
+    @classmethod
+    def none(cls) -> "Numbers":
+        """Return room for numbers."""
+        return cls(array("I"), {})
 
 
 def write(
@@ -119,6 +123,8 @@ def write(
     taken: Taken,
     origins: Sequence[LogOrigin],
     numbers: Numbers,
+    *,
+    is_brief: bool,
 ) -> None:
     """Store one or more entries in place of whatever stands from row ``first`` on.
 
@@ -126,17 +132,19 @@ def write(
         db: in a transaction.
         first: the row number of the first entry.
         taken: the entries.
-        origins: whose they are.
+        origins: those whose numbers are not known yet, in the order of their places.
         numbers: saves looking up, and is added to; what is added holds if the transaction is committed.
+        is_brief: they will be replaced soon.
     """
     db.execute("DELETE FROM log_blocks WHERE first >= ?", (first,))
     names = [_ORIGIN.encode(origin) for origin in origins]
-    _number(db, "origins", names, numbers.origins)
-    of_place = np.array([numbers.origins[name] for name in names])
+    of_name: dict[str, int] = {}
+    _number(db, "origins", names, of_name)
+    numbers.origins.extend(map(of_name.__getitem__, names))
+    of_place = np.array(numbers.origins)
     for begin, part in _parts(taken):
-        _index(
-            db, first + begin, part, _number(db, "templates", part.template_ids, numbers.templates)
-        )
+        new = _number(db, "templates", part.template_ids, numbers.templates)
+        _index(db, first + begin, part, new)
         columns = Columns(
             ats=part.ats,
             origins=of_place[np.frombuffer(part.places, "u4")],
@@ -144,15 +152,14 @@ def write(
             severities=part.severities,
             templates=[*map(numbers.templates.__getitem__, part.template_ids)],
             texts=part.texts,
-            lengths=np.frombuffer(part.lengths, "u4"),
         )
-        row = (first + begin, len(part.ats), *encoded(columns))
+        row = (first + begin, len(part.ats), *encoded(columns, is_brief=is_brief))
         db.execute("INSERT INTO log_blocks VALUES (?, ?, ?, ?, ?)", row)
 
 
 def _parts(taken: Taken, begin: int = 0) -> Iterator[tuple[int, Taken]]:
     """Yield halves, and halves of them, until each is less than twice what a block shall be, or one entry."""
-    count, characters = len(taken.ats), int(np.frombuffer(taken.lengths, "u4").sum())
+    count, characters = len(taken.ats), sum(map(len, taken.texts))
     if count == 1 or (count < 2 * BLOCK_ROWS and characters < 2 * BLOCK_CHARACTERS):
         yield begin, taken
         return
@@ -179,9 +186,9 @@ def _number(
     return new
 
 
-def _index(db: sqlite3.Connection, first: int, part: Taken, new: Iterable[str]) -> None:
+def _index(db: sqlite3.Connection, first: int, part: Taken, new: Sequence[str]) -> None:
     """Index the first entries of new templates, and those that are the first in their log, unless they are indexed."""
-    places = {part.template_ids.index(name) for name in new}
+    places = _first_places(part.template_ids, new) if new else set()
     if any(part.is_new):
         places.update(place for place, is_new in enumerate(part.is_new) if is_new)
     if not places:
@@ -196,6 +203,12 @@ def _index(db: sqlite3.Connection, first: int, part: Taken, new: Iterable[str]) 
             if first + place > newest
         ],
     )
+
+
+def _first_places(names: Sequence[str], wanted: Iterable[str]) -> set[int]:
+    """Return where each wanted name stands first."""
+    first = dict(zip(reversed(names), range(len(names) - 1, -1, -1), strict=True))
+    return {first[name] for name in wanted}
 
 
 def phrases(words: str) -> str:
@@ -246,12 +259,10 @@ class BlockReader:
 
     def _keep(self, day: dt.date, first: int, block: Block) -> None:
         self._recent[day, first] = block
-        characters = sum(each.characters for each in self._recent.values())
-        while len(self._recent) > 1 and (
-            len(self._recent) > RECENT_BLOCKS or characters > RECENT_CHARACTERS
-        ):
+        size = sum(each.size for each in self._recent.values())
+        while len(self._recent) > 1 and (len(self._recent) > RECENT_BLOCKS or size > RECENT_BYTES):
             _, oldest = self._recent.popitem(last=False)
-            characters -= oldest.characters
+            size -= oldest.size
 
 
 def pointer(day: dt.date, row: int) -> str:

@@ -1,8 +1,10 @@
 """The raw store beside sqlite-utils with full-text triggers, both given the same entries (see ``log_traffic``).
 
 Time: from the entries to a closed file; read back must be the same texts in the same order, or the run is void.
-``bytes``: of that file, as a share of the bytes of log that came in; beside it the yardstick's. Of unique lines
-0.15 cannot be had: ``xz -9`` over all their texts at once takes 0.18, over repeated ones 0.02.
+``bytes``: of that file, as a share of the bytes of log that came in; beside it the yardstick's. Of unique lines,
+222 bytes each with what the API server adds, 0.15 cannot be had: 41 characters of ids are 0.093 whatever is done,
+their instants 0.013, and 30 digits at least 0.035, which is 0.14 before there is any word in them. ``xz -9`` over
+all their texts at once takes 0.18 for the texts alone, over repeated ones 0.02.
 ``read``: the 99th percentile of the CPU time of reading one entry by its pointer, any of those so far, between
 batches that are being written.
 """
@@ -27,7 +29,7 @@ from tests.bench.frame import Figure, Pair, Row, Sides
 from tests.bench.log_traffic import NOW, SEED, Traffic, traffic
 
 BATCH = 1000  # rows that the yardstick inserts at a time
-BYTES_SHARE_MAX = {"repeated": 0.15, "unique": 0.3}
+BYTES_SHARE_MAX = {"repeated": 0.15, "unique": 0.23}
 READ_MS_MAX = 1.0
 READS_OF_BATCH = 3
 COLUMNS = {

@@ -1,8 +1,12 @@
 """A block gives back what went in, and nothing else."""
 
 import datetime as dt
+import math
 import random
+import zlib
+from collections.abc import Callable
 
+import cramjam
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -22,10 +26,10 @@ INSTANTS = st.datetimes(timezones=st.just(dt.UTC)) | st.datetimes(
 ROWS = st.builds(Row, INSTANTS, NUMBERS, TEXTS, st.sampled_from(LogSeverity), NUMBERS, TEXTS)
 
 
-def block_of(rows: list[Row]) -> Encoded:
+def block_of(rows: list[Row], *, is_brief: bool = False) -> Encoded:
     ats, origins, streams, severities, templates, texts = zip(*rows, strict=True)
-    lengths = np.array([len(text) for text in texts], "u4")
-    return encoded(Columns(ats, np.array(origins), streams, severities, templates, texts, lengths))
+    columns = Columns(ats, np.array(origins), streams, severities, templates, texts)
+    return encoded(columns, is_brief=is_brief)
 
 
 def some(count: int) -> list[Row]:
@@ -43,12 +47,12 @@ def some(count: int) -> list[Row]:
     ]
 
 
-@given(st.lists(ROWS, min_size=1, max_size=20))
-def test_what_goes_in_comes_out_in_its_order(rows: list[Row]) -> None:
-    earliest, latest, body = block_of(rows)
+@given(st.lists(ROWS, min_size=1, max_size=20), st.booleans())
+def test_what_goes_in_comes_out_in_its_order(rows: list[Row], is_brief: bool) -> None:
+    earliest, latest, body = block_of(rows, is_brief=is_brief)
     block = Block(body)
     assert len(block) == len(rows)
-    assert block.characters == sum(len(row.text) for row in rows)
+    assert block.size == sum(len(clean(row.text).encode()) + 1 for row in rows)
     for place, row in enumerate(rows):
         assert block.row(place) == row._replace(stream=clean(row.stream), text=clean(row.text))
     epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -75,6 +79,39 @@ def test_the_same_entries_give_the_same_bytes() -> None:
     assert block_of(some(500)) == block_of(some(500))
 
 
+def unique(count: int) -> list[Row]:
+    """Return lines that differ in an id and in numbers alone, but for one each hundred."""
+    rng = random.Random(count)
+    return [
+        row._replace(
+            template=int(number % 100 == 0),
+            text="plain"
+            if number % 100 == 0
+            else f"GET /cart/{rng.randrange(10**6)} took {rng.randrange(9000)} ms trace={rng.getrandbits(128):032x}",
+        )
+        for number, row in enumerate(some(count))
+    ]
+
+
+def test_unique_lines_take_little_more_than_what_is_unique_in_them() -> None:
+    rows = unique(2000)
+    unique_bytes = 16 + 9.7 * math.log2(10) / 8 + 2.5  # an id, digits, an instant
+    size = len(block_of(rows).body)
+    assert size < 1.18 * unique_bytes * len(rows)
+    assert size < 0.9 * len(block_of(rows, is_brief=True).body)
+
+
+@pytest.mark.parametrize("is_brief", [False, True])
+@pytest.mark.parametrize("kind", [some, unique])
+def test_every_entry_of_a_large_block_comes_back(
+    kind: Callable[[int], list[Row]],
+    is_brief: bool,
+) -> None:
+    rows = kind(2000)
+    block = Block(block_of(rows, is_brief=is_brief).body)
+    assert [block.row(place) for place in range(2000)] == rows
+
+
 def test_texts_of_one_template_side_by_side_make_a_smaller_block() -> None:
     lines = list(everything(0, 80))
     random.Random(0).shuffle(lines)
@@ -91,6 +128,12 @@ def test_texts_of_one_template_side_by_side_make_a_smaller_block() -> None:
 def test_a_part_of_a_block_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="checksum"):
         Block(block_of(some(100)).body[:size])
+
+
+def test_a_block_of_a_format_of_before_is_refused() -> None:
+    frame = bytes(cramjam.zstd.compress(b"one frame was all"))
+    with pytest.raises(ValueError, match="another version"):
+        Block(zlib.crc32(frame).to_bytes(4, "little") + frame)
 
 
 def test_a_changed_byte_is_found_wherever_it_is() -> None:

@@ -17,7 +17,7 @@ from opsagent.store.raw_file import (
     BLOCK_CHARACTERS,
     BLOCK_ROWS,
     RECENT_BLOCKS,
-    RECENT_CHARACTERS,
+    RECENT_BYTES,
     BlockReader,
 )
 from tests.edge.store.raw_logs import (
@@ -148,7 +148,7 @@ async def test_numbers_of_names_are_not_remembered_without_end(store: RawStore) 
 
 async def test_only_a_few_decoded_blocks_are_kept(folder: Path) -> None:
     store = await RawStore.open(folder, NOW)
-    large = RECENT_CHARACTERS // 2
+    large = RECENT_BYTES // 2
     for first in range(1, 13):
         await store.append(CART, entries(BLOCK_ROWS, first=first), NOW)
     for number in range(4):
