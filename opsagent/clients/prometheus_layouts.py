@@ -22,7 +22,7 @@ from opsagent.model.series import Labels, Stamps
 
 FRAMES_MAX = 16  # two of each selection: a scrape more or less is another one
 FRAMES_BYTES_MAX = 16 * 2**20  # of all of them: fifty thousand series
-GROUP_BYTES = 3 * 2**15  # of samples; arrays of more go back to the system each time
+GROUP_BYTES = 2**19  # of samples: what stays in the cache while it is looked at
 _SERIES_BYTES = 100  # that one takes beside its frame: in two formats, in sizes, in labels
 
 
