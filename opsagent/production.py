@@ -22,6 +22,7 @@ from opsagent.clients.webhook import WebhookClient
 from opsagent.notify.webhook import WebhookNotifier
 from opsagent.ports import Clock, Terminal
 from opsagent.runtime.clock import SystemClock
+from opsagent.runtime.collection import settle
 from opsagent.runtime.ids import SecureIds
 from opsagent.runtime.retry import SystemChance
 from opsagent.runtime.schedule import ApschedulerSchedule
@@ -37,6 +38,7 @@ def run_daemon(settings: Settings, announce: Callable[[str], None] | None = None
     """Run on the real world until SIGTERM or SIGINT; ``announce`` as in :class:`World`."""
     clock = SystemClock()
     configure(clock, redact_text, is_json=settings.log_format == "json")
+    settle()
     with asyncio.Runner() as runner:
         runner.run(_run_until_signal(settings, clock, announce))
 

@@ -25,6 +25,7 @@ import structlog
 from opsagent.app import Daemon
 from opsagent.clients.alertmanager_wire import reported
 from opsagent.controllers.report import Report
+from opsagent.runtime.collection import settle
 from opsagent.settings import LogsSettings, MetricsSettings, Settings
 from tests.bench.five_days.cluster import FedCluster, FedSeries, Pipe, feeding
 from tests.bench.five_days.volume import Volume
@@ -124,6 +125,7 @@ def _digest(state: Path) -> str:
 def main(arguments: list[str]) -> int:
     """Run once."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    settle()  # as the daemon's own process does
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0)
