@@ -31,6 +31,6 @@ def test_what_was_there_is_left_alone_and_what_comes_is_searched_more_rarely() -
 def test_a_cycle_that_is_made_later_goes() -> None:
     settle()
     gone = weakref.ref(Cycle())
-    kept = [[] for _ in range(2 * THRESHOLDS[0])]
+    kept: list[list[int]] = [[] for _ in range(2 * THRESHOLDS[0])]
     assert gone() is None
     assert kept
