@@ -11,6 +11,7 @@ from opsagent.model.series import Labels
 from opsagent.ports import Terminal
 
 MEMORY_BYTES_MAX = 32 * 2**20  # of what was read: a hundred thousand series
+MEMORY_PAIRS_MAX = 600_000  # 130 MiB; of a hundred thousand series of usual ones there are fewer
 LABELS_BYTES_MAX = 16 * 2**10  # of one series; those of real ones have some hundred
 PAIRS_MAX = 500_000  # new ones of one answer, 110 MiB; a series of cAdvisor's has five or less that no other has
 
@@ -61,7 +62,7 @@ class LabelMemory:
         if len(raw) > LABELS_BYTES_MAX:
             raise Terminal(f"metrics: a series with labels of more than {LABELS_BYTES_MAX} bytes")
         self._bytes += len(raw)
-        if self._bytes > self._bytes_max:
+        if self._bytes > self._bytes_max or len(self._pairs) > MEMORY_PAIRS_MAX:
             self._known.clear()
             self._behind.clear()
             self._pairs.clear()

@@ -45,6 +45,20 @@ def test_what_is_new_is_counted_for_each_answer(monkeypatch: pytest.MonkeyPatch)
         memory.labels(b"jklm")
 
 
+def test_tiny_labels_of_many_answers_are_forgotten_before_they_take_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prometheus_labels, "MEMORY_PAIRS_MAX", 5)
+    forgotten: list[None] = []
+    memory = LabelMemory(
+        lambda raw: [(each, each) for each in raw.decode()], forget=lambda: forgotten.append(None)
+    )
+    for raw in (b"abc", b"def", b"ghi", b"abc"):
+        memory.begin()
+        assert memory.labels(raw) == tuple((each, each) for each in raw.decode())
+    assert len(forgotten) == 1
+
+
 def test_the_labels_of_a_very_large_cluster_are_none_too_many() -> None:
     memory = LabelMemory(
         lambda raw: [("namespace", "n"), ("pod", raw.decode()), ("id", f"/{raw.decode()}")]
