@@ -31,6 +31,7 @@ BLOCK_ROWS = 2048
 BLOCK_CHARACTERS = 384 * 1024
 
 RECENT_BLOCKS = 8
+RECENT_NAMES = 2048  # pairs of an origin and a template; half a MB
 RECENT_BYTES = 4 * 1024 * 1024
 WORDS_MAX = 32
 WORDS_CHARACTERS_MAX = 1000
@@ -223,10 +224,11 @@ def phrases(words: str) -> str:
 
 
 class BlockReader:
-    """Reads entries of any day. It keeps a few decoded blocks and belongs to one thread."""
+    """Reads entries of any day. It keeps a few decoded blocks, and some names, and belongs to one thread."""
 
     def __init__(self) -> None:
         self._recent: OrderedDict[tuple[dt.date, int], Block] = OrderedDict()
+        self._names: dict[tuple[dt.date, int, int], tuple[LogOrigin, str]] = {}
 
     def entry(self, db: sqlite3.Connection, day: dt.date, row: int) -> StoredEntry | None:
         """Return one entry of the day whose file ``db`` is, None if it has no such row.
@@ -237,13 +239,13 @@ class BlockReader:
         for (of_day, first), block in self._recent.items():
             if of_day == day and first <= row < first + len(block):
                 self._recent.move_to_end((of_day, first))
-                return _stored(db, day, row, block.row(row - first))
+                return self._stored(db, day, row, block.row(row - first))
         query = "SELECT first, body FROM log_blocks WHERE first <= ? ORDER BY first DESC LIMIT 1"
         for first, body in db.execute(query, (row,)).fetchall():
             block = Block(body)
             if row < first + len(block):
                 self._keep(day, first, block)
-                return _stored(db, day, row, block.row(row - first))
+                return self._stored(db, day, row, block.row(row - first))
         return None
 
     def search(
@@ -256,6 +258,25 @@ class BlockReader:
         ).fetchall()
         found = (self.entry(db, day, row) for (row,) in rows)
         return [entry for entry in found if entry is not None]
+
+    def _stored(self, db: sqlite3.Connection, day: dt.date, row: int, read: Row) -> StoredEntry:
+        key = (day, read.origin, read.template)
+        names = self._names.get(key)
+        if names is None:
+            names = _names(db, read.origin, read.template)
+            if len(self._names) >= RECENT_NAMES:
+                self._names.clear()
+            self._names[key] = names
+        origin, template_id = names
+        return StoredEntry(
+            pointer=pointer(day, row),
+            origin=origin,
+            at=read.at,
+            stream=read.stream,
+            severity=read.severity,
+            template_id=template_id,
+            text=read.text,
+        )
 
     def _keep(self, day: dt.date, first: int, block: Block) -> None:
         self._recent[day, first] = block
@@ -278,20 +299,9 @@ def day_in(text: str) -> dt.date | None:
         return None
 
 
-def _stored(db: sqlite3.Connection, day: dt.date, row: int, read: Row) -> StoredEntry:
-    return StoredEntry(
-        pointer=pointer(day, row),
-        origin=_ORIGIN.decode(_name(db, "origins", read.origin)),
-        at=read.at,
-        stream=read.stream,
-        severity=read.severity,
-        template_id=_name(db, "templates", read.template),
-        text=read.text,
-    )
-
-
-def _name(db: sqlite3.Connection, table: str, number: int) -> str:
-    query = f"SELECT name FROM {table} WHERE number = ?"  # noqa: S608 - the same
-    for (name,) in db.execute(query, (number,)).fetchall():
-        return str(name)
-    raise ValueError(f"{table} have no number {number}")
+def _names(db: sqlite3.Connection, origin: int, template: int) -> tuple[LogOrigin, str]:
+    """Return what two numbers stand for. Raises ValueError: the file does not know one."""
+    query = "SELECT o.name, t.name FROM origins o, templates t WHERE o.number = ? AND t.number = ?"
+    for of_origin, of_template in db.execute(query, (origin, template)).fetchall():
+        return _ORIGIN.decode(of_origin), str(of_template)
+    raise ValueError(f"there is no origin {origin} or no template {template}")
