@@ -315,9 +315,7 @@ class LogStream:
         return before + self._intake_of(new)
 
     def _intake_of(self, new: bytes) -> list[LogEntry]:
-        entries = self._intake.feed(new, self._road.clock.now()) if new else []
-        self._account()
-        return entries
+        return self._intake.feed(new, self._road.clock.now()) if new else []
 
     def _gap(self, now: dt.datetime) -> list[LogEntry]:
         """Return the entry for what was skipped, if anything was."""
@@ -340,9 +338,9 @@ class LogStream:
             left = seam.resume() if self._is_dismissed else seam.close()
             entries = self._entries(left, now)
             await self._hand_on([*entries, *self._intake.close(now), *self._gap(now)])
-            self._account()
+            self.account()
 
-    def _account(self) -> None:
+    def account(self) -> None:
         """Add what happened here since the last time to the counters of all."""
         before, self._counted = self._counted, self._numbers()
         counters = self._road.counters

@@ -105,6 +105,8 @@ class PodLogs:
         """Return how well logs are followed."""
         counters = self._counters
         streams = [*self._streams.values(), *self._ending.values()]
+        for stream in streams:
+            stream.account()
         return LogFollowing(
             streams_open=len(streams),
             not_followed=self._left_out,
@@ -141,6 +143,7 @@ class PodLogs:
             raise
         finally:
             for key, stream in (*self._streams.items(), *self._ending.items()):
+                stream.account()
                 self._places[key] = stream.place
             self._streams.clear()
             self._ending.clear()

@@ -87,9 +87,12 @@ class Joiner:
             stream, text = line[1], line[2]
             held = held_by.get(stream)
             if isinstance(held, Line):
-                if _is_alone(held[2], text):
+                at, _, before = held
+                if (_KEY_OPENS not in before or not _opens_key(before)) and (
+                    _BEGINS.match(text) or not _goes_on(before, text, is_single=True)
+                ):
                     held_by[stream] = line
-                    records.append(_single((held[0], stream, (held[2],), 0)))
+                    records.append(_single((at, stream, (before,), 0)))
                     continue
                 held = held_by[stream] = _Open(held)
             if held is not None and _goes_on_with(held, text):
@@ -105,13 +108,6 @@ class Joiner:
         records = tuple(_record(stream, held) for stream, held in self._open.items())
         self._open.clear()
         return records
-
-
-def _is_alone(held: str, text: str) -> bool:
-    """Tell whether a line is a record of its own, by the one that follows."""
-    return not _opens_key(held) and (
-        _BEGINS.match(text) is not None or not _goes_on(held, text, is_single=True)
-    )
 
 
 def _goes_on_with(held: _Open, text: str) -> bool:
