@@ -16,12 +16,15 @@ from opsagent.sources.pod_logs import LogPlan, PodLogs
 from opsagent.world import World
 
 AWAY_MAX = dt.timedelta(hours=1)
+# A line reaches the store in a quarter of a second, most of them sooner.
+ON_ITS_WAY = dt.timedelta(seconds=1)
 
 
 class Logs:
     """Follows the logs of the pods of ``pipeline`` and keeps what they say in ``store``.
 
-    What was printed since ``last_seen``, while nobody led, is read too: of the last hour at the most.
+    What was printed behind the newest entry of ``store`` is read too, since nobody led or what was read died with its
+    process: of the last hour at the most. ``last_seen``, when the cluster was last heard, stands for an empty store.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Logs:
         last_seen: dt.datetime | None,
     ) -> None:
         now = world.clock.now()
+        kept = last_seen or now if store.newest is None else store.newest - ON_ITS_WAY
         asked = settings.logs
         self._pipeline = pipeline
         self._judged: dict[Entity, tuple[object, ...]] = {}
@@ -43,7 +47,7 @@ class Logs:
             self._pods,
             self._keeping.take,
             plan=LogPlan(
-                since=min(now, max(last_seen or now, now - AWAY_MAX)),
+                since=min(now, max(kept, now - AWAY_MAX)),
                 streams_max=asked.streams_max,
                 namespaces=asked.namespaces or settings.kubernetes.namespaces,
             ),

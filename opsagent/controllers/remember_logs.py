@@ -8,6 +8,7 @@ counted. Silence costs nothing: there is a timer only while something waits to b
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
@@ -21,7 +22,10 @@ from opsagent.runtime.channels import Channel
 from opsagent.runtime.retry import Backoff, BackoffPolicy
 
 INBOX_MAX = 256  # batches, of some 16 KiB of raw lines each; full means that reading waits
-SYNC_SECONDS = 60.0  # what a power cut may cost; one costs a millisecond or two of CPU
+# What a kill loses is read again at the next start, as far as the node still has it. Of a container that keeps crashing
+# it has little, and that says something new. A sync costs a millisecond or two of CPU.
+SYNC_SECONDS = 300.0
+SYNC_NEWS_SECONDS = 60.0
 POLICY = BackoffPolicy(first_seconds=10.0, limit_seconds=60.0)
 
 log = structlog.get_logger(__name__)
@@ -49,6 +53,7 @@ class RememberLogs:
         self._inbox: Channel[_Batch] = Channel(INBOX_MAX)
         self._backoff = Backoff(chance, POLICY)
         self._is_to_sync = asyncio.Event()
+        self._is_news = asyncio.Event()
         self._rests_until = 0.0  # no attempt before
         self._entries_total = self._waiting = self._lost_total = self._failures_total = 0
         self._last_error = ""
@@ -115,13 +120,19 @@ class RememberLogs:
             return
         self._entries_total += len(entries)
         self._is_to_sync.set()
+        if any(entry.is_new for entry in entries):
+            self._is_news.set()
 
     async def _sync_when_due(self) -> None:
-        """Make durable what was stored, a while after the first of it; wait for nothing while there is nothing."""
+        """Make durable what was stored, sooner if something was said for the first time; wait for ever while there is nothing."""
         while True:
             await self._is_to_sync.wait()
-            await asyncio.sleep(SYNC_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SYNC_SECONDS - SYNC_NEWS_SECONDS):
+                    await self._is_news.wait()
+            await asyncio.sleep(SYNC_NEWS_SECONDS)
             self._is_to_sync.clear()
+            self._is_news.clear()
             await self._sync()
 
     async def _sync(self) -> None:

@@ -138,6 +138,11 @@ class LogStore(Protocol):
         """
         ...
 
+    @property
+    def newest(self) -> dt.datetime | None:
+        """The latest instant of what was taken in, or durable when the store was opened; None before any."""
+        ...
+
     async def sync(self) -> None:
         """Make durable what was taken in so far."""
         ...

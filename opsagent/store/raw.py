@@ -48,6 +48,7 @@ class RawStore:
         today = await OpenDay.open(file_of(folder, day), day)
         try:
             past = await PastDays.open(folder, day)
+            today.newest = today.newest or await past.newest()
         except BaseException:
             await today.aclose()
             raise
@@ -68,6 +69,11 @@ class RawStore:
             if self._today.is_full:
                 await self._today.seal()
             return pointer(self._today.day, row)
+
+    @property
+    def newest(self) -> dt.datetime | None:
+        """The latest instant of what was taken in, or durable when the store was opened; None before any."""
+        return self._today.newest
 
     async def sync(self) -> None:
         """Make durable what was taken in so far, also against a power cut.
@@ -140,6 +146,7 @@ class RawStore:
             await self._finish_yesterday()
             await self._today.seal()
             following = await OpenDay.open(file_of(self._folder, day), day)
+            following.newest = following.newest or self._today.newest
             self._yesterday, self._today = self._today, following
         await self._finish_yesterday()
 

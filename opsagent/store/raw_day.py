@@ -32,6 +32,7 @@ from opsagent.store.raw_file import (
     Numbers,
     Taken,
     Totals,
+    instant_of,
     pointer,
     totals,
     write,
@@ -48,6 +49,7 @@ class OpenDay:
     def __init__(self, day: dt.date, database: Database, held: Totals, first: int) -> None:
         self.day = day
         self.rows = held.rows
+        self.newest = instant_of(held.latest)
         self._database = database
         self._reader = BlockReader()
         self._first = first
@@ -85,6 +87,7 @@ class OpenDay:
             ats, streams, severities, template_ids, templates, texts, is_new, _ = zip(
                 *entries, strict=True
             )
+            self.newest = max(ats) if self.newest is None else max(self.newest, *ats)
             held.ats.extend(ats)
             held.streams.extend(streams)
             held.severities.extend(severities)

@@ -15,6 +15,7 @@ import sqlite3
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,8 @@ WORDS_CHARACTERS_MAX = 1000
 
 MIGRATIONS = Migrations("raw")
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
 _ORIGIN = Codec(LogOrigin)
 
 
@@ -58,11 +61,15 @@ def m001_logs(db: Schema) -> None:
 
 
 class Totals(NamedTuple):
-    """What a file holds; ``templates`` are entries in the full-text index, ``last`` is the last row, 0 if there is none."""
+    """What a file holds; ``templates`` are entries in the full-text index, ``last`` is the last row, 0 if there is none.
+
+    ``latest`` is the latest instant in the last block, in Unix microseconds, 0 if there is none.
+    """
 
     rows: int
     templates: int
     last: int
+    latest: int
 
 
 def totals(db: sqlite3.Connection) -> Totals:
@@ -71,7 +78,14 @@ def totals(db: sqlite3.Connection) -> Totals:
         "SELECT coalesce(sum(count), 0), coalesce(max(first + count) - 1, 0) FROM log_blocks"
     ).fetchone()
     (templates,) = db.execute("SELECT count(*) FROM first_entries").fetchone()
-    return Totals(rows, templates, last)
+    query = "SELECT latest FROM log_blocks ORDER BY first DESC LIMIT 1"
+    (latest,) = db.execute(query).fetchone() or (0,)
+    return Totals(rows, templates, last, latest)
+
+
+def instant_of(microseconds: int) -> dt.datetime | None:
+    """Return the instant that ``Totals.latest`` tells."""
+    return _EPOCH + dt.timedelta(microseconds=microseconds) if microseconds else None
 
 
 class Taken(NamedTuple):
@@ -288,7 +302,12 @@ class BlockReader:
 
 def pointer(day: dt.date, row: int) -> str:
     """Return the name of a day's row, as ``StoredEntry`` has it."""
-    return f"log:{day.isoformat()}.{row}"
+    return f"{_prefix(day)}{row}"
+
+
+@lru_cache(maxsize=16)
+def _prefix(day: dt.date) -> str:
+    return f"log:{day.isoformat()}."
 
 
 def day_in(text: str) -> dt.date | None:

@@ -25,7 +25,7 @@ import structlog
 from opsagent.model.log import StoredEntry
 from opsagent.ports import Terminal, Transient
 from opsagent.store.database import MAGIC, fatal_reason, holder
-from opsagent.store.raw_file import MIGRATIONS, BlockReader, Totals, day_in, totals
+from opsagent.store.raw_file import MIGRATIONS, BlockReader, Totals, day_in, instant_of, totals
 from opsagent.store.schema import Schema
 
 T = TypeVar("T")
@@ -102,6 +102,11 @@ class PastDays:
     async def counts(self, today: dt.date) -> dict[str, int]:
         """Return what the days but ``today`` hold, the bytes of all files, and how many files were set aside."""
         return await self._run(self._counts, today)
+
+    async def newest(self) -> dt.datetime | None:
+        """Return the latest instant in the last block of all days, None if there is none."""
+        latest = await self._run(lambda: [self._totals[day].latest for day in self._newest_first()])
+        return instant_of(latest[0]) if latest else None
 
     def close(self) -> None:
         """Let the thread end."""

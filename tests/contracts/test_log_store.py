@@ -142,6 +142,22 @@ async def test_entries_and_numbers_go_on_after_a_restart(home: Home) -> None:
     await store.aclose()
 
 
+async def test_it_tells_up_to_when_it_has_what_was_said(home: Home) -> None:
+    store = await home.start(NOW)
+    assert store.newest is None
+    first, second = entry("a"), entry("the latest of all")
+    await store.append(WEB, [second], NOW)
+    await store.append(WEB, [first], NOW)
+    assert store.newest == second.at
+    await store.aclose()
+    store = await home.start(NOW + dt.timedelta(days=1))
+    assert store.newest is not None
+    assert store.newest >= first.at
+    await store.append(WEB, [], NOW + dt.timedelta(days=2))
+    assert store.newest >= first.at
+    await store.aclose()
+
+
 async def test_many_entries_come_back_in_order(store: LogStore) -> None:
     given = [
         entry(f"{number} of many", template=f"template {number % 7}", is_new=number < 7)

@@ -3,7 +3,9 @@
 import asyncio
 import datetime as dt
 import json
+import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +16,9 @@ import pytest
 from opsagent.app import Daemon
 from opsagent.settings import LogsSettings, Settings
 from opsagent.sim import Fault, fault_patch
+from opsagent.sim.images import ImageBehaviour, ImageRegistry
 from opsagent.store.raw import RawStore
+from opsagent.store.raw_file import BLOCK_ROWS
 from tests.fakes.virtual_time import LoopClock, run
 from tests.fakes.worlds import world_of
 from tests.scenarios.places import box
@@ -69,6 +73,50 @@ def test_the_words_of_a_crashing_container_are_kept_and_found(tmp_path: Path) ->
             await store.aclose()
 
     led(tmp_path, look)
+
+
+# The shop is an hour old when a daemon comes.
+BEATS = ImageBehaviour(
+    prints=tuple((3600 + 7.3 * number, f"beat {number}") for number in range(400))
+)
+
+
+def test_what_a_kill_lost_is_read_again_at_the_next_start(tmp_path: Path) -> None:
+    """The state is copied while it is written, as a kill leaves it; the next daemon goes on with the copy."""
+
+    async def said(state: Path) -> Counter[tuple[str, str]]:
+        store = await RawStore.open(state / "raw", LoopClock().now())
+        rows = range(1, 2 * BLOCK_ROWS)
+        found = [await store.entry(f"log:{LoopClock().now():%Y-%m-%d}.{row}") for row in rows]
+        await store.aclose()
+        return Counter((each.origin.pod.name, each.text) for each in found if each is not None)
+
+    async def lead(stage: Stage, state: Path, seconds: float, *copies: Path) -> None:
+        daemon = Daemon(
+            Settings(state_dir=state), world_of(clock=stage.clock, cluster=stage.daemon)
+        )
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(daemon.run())
+            await daemon.report()
+            await asyncio.sleep(seconds)
+            for copy in copies:
+                shutil.copytree(state, copy)
+            running.cancel()
+
+    async def scene() -> list[Counter[tuple[str, str]]]:
+        whole, goes_on, lost = (tmp_path / name for name in ("whole", "goes on", "lost"))
+        registry = ImageRegistry({"shop/web:v1": BEATS}, frozenset({"shop/cart"}))
+        async with box(registry) as stage:
+            await lead(stage, whole, 850, goes_on, lost)
+            await lead(stage, goes_on, 60)
+        return [await said(state) for state in (whole, goes_on, lost)]
+
+    whole, goes_on, lost = run(scene())
+    assert sum(lost.values()) < sum(whole.values()) - 10, "much was not durable yet"
+    assert goes_on >= whole
+    assert sum((goes_on - Counter(set(goes_on))).values()) <= len({pod for pod, _ in whole}), (
+        "at the most the last line of each that was durable comes twice"
+    )
 
 
 def test_without_streams_nothing_is_followed_nor_opened(tmp_path: Path) -> None:

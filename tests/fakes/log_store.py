@@ -17,6 +17,7 @@ class MemoryLogs:
         self._first: dict[str, str] = {}  # pointer -> template
         self._days: dict[dt.date, set[str]] = {}  # the template ids of each
         self._rows = 0
+        self.newest: dt.datetime | None = None
         self._begin(_day(now))
 
     async def append(self, origin: LogOrigin, entries: Sequence[LogEntry], now: dt.datetime) -> str:
@@ -33,6 +34,7 @@ class MemoryLogs:
 
     def _take(self, origin: LogOrigin, entry: LogEntry) -> None:
         self._rows += 1
+        self.newest = max(entry.at, self.newest or entry.at)
         pointer = f"log:{self._today}.{self._rows}"
         said = self._days[self._today]
         if entry.is_new or entry.template_id not in said:

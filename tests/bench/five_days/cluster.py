@@ -6,7 +6,6 @@ made up or parsed here but the Lease.
 
 import asyncio
 import datetime as dt
-import json
 import re
 import struct
 import subprocess
@@ -14,6 +13,8 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+
+import msgspec
 
 from opsagent.clients.prometheus_remote import RemoteReader
 from opsagent.model.series import Selection, SeriesBlock
@@ -70,7 +71,8 @@ class FedCluster:
     pipe: Pipe
     volume: Volume
     events_total: int = 0
-    _lease: dict[str, object] = field(default_factory=dict)
+    _lease: bytes = b""
+    _lease_version: int = 0
     _told: dict[str, int] = field(default_factory=dict)
 
     async def request(
@@ -89,11 +91,11 @@ class FedCluster:
 
     def _answer_lease(self, method: str, body: bytes | None) -> KubeAnswer:
         if body is not None and method in ("POST", "PUT"):
-            self._lease = json.loads(body)
-            metadata = self._lease["metadata"]
-            assert isinstance(metadata, dict)
-            metadata["resourceVersion"] = str(int(metadata.get("resourceVersion") or 0) + 1)
-        return KubeAnswer(200 if self._lease else 404, json.dumps(self._lease).encode())
+            lease = msgspec.json.decode(body)
+            self._lease_version += 1
+            lease["metadata"]["resourceVersion"] = str(self._lease_version)
+            self._lease = msgspec.json.encode(lease)
+        return KubeAnswer(200 if self._lease else 404, self._lease or b"{}")
 
     @asynccontextmanager
     async def stream(

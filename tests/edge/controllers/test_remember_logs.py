@@ -9,6 +9,7 @@ import pytest
 
 from opsagent.controllers.remember_logs import (
     INBOX_MAX,
+    SYNC_NEWS_SECONDS,
     SYNC_SECONDS,
     LogRetention,
     RememberLogs,
@@ -112,6 +113,18 @@ def test_they_are_durable_within_seconds_and_silence_costs_nothing() -> None:
         assert disk.attempts == 3
 
     assert remembering(scene)[0].synced_at == [SYNC_SECONDS]
+
+
+@pytest.mark.parametrize("after_seconds", [0.0, 100.0, 270.0])
+def test_what_is_said_for_the_first_time_is_durable_sooner(after_seconds: float) -> None:
+    async def scene(_: Disk, remember: RememberLogs) -> None:
+        await hand_in(remember, 1)
+        await asyncio.sleep(after_seconds)
+        await remember.take(origin("a"), [entry("news")._replace(is_new=True)])
+        await asyncio.sleep(86_400)
+
+    due = min(after_seconds + SYNC_NEWS_SECONDS, SYNC_SECONDS)
+    assert remembering(scene)[0].synced_at == [pytest.approx(due)]
 
 
 def test_a_log_that_never_rests_is_synced_all_the_same() -> None:
