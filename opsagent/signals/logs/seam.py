@@ -161,7 +161,8 @@ class Seam:
         """Keep the keys of the lines of the last two seconds; ``stamps`` are those of all, in order."""
         at = bisect_left(stamps, stamps[-1])
         before = bisect_left(stamps, stamps[at - 1]) if at else 0
-        tail = lines.rsplit(b"\n", len(stamps) - before + 1)[-len(stamps) + before - 1 : -1]
+        count = len(stamps) - before
+        tail = lines.rsplit(b"\n", count + 1)[-count - 1 : -1]
         keys = array("q", [hash(line[:HEAD_BYTES]) for line in tail])
         if at and self._second_in(stamps[before], b"Z") == newest - 1:
             self._keep_many(newest - 1, keys[: at - before])
