@@ -18,6 +18,7 @@ from opsagent.model.incident import IncidentState
 from opsagent.sim import ImageBehaviour, ImageRegistry
 from opsagent.sim.model import ScriptedModel
 from opsagent.sim.scripts import SCRIPTS
+from opsagent.store.raw_block import Block
 from tests.corpus.canaries import FORMS, Canary, planted
 from tests.fakes.virtual_time import run
 from tests.scenarios.places import box
@@ -68,15 +69,22 @@ def rows(paths: Iterable[Path]) -> Iterator[str]:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             for (table,) in tables.fetchall():
                 for row in connection.execute(f'SELECT * FROM "{table}"'):
-                    yield from map(unpacked, row)
+                    yield from map(packed if table == "log_blocks" else plain, row)
 
 
-def unpacked(value: object) -> str:
+def plain(value: object) -> str:
     if not isinstance(value, bytes):
         return str(value)
-    begin = value.find(ZSTD, 0, 16)  # a checksum may come first
-    packed = value if begin < 0 else bytes(cramjam.zstd.decompress(value[begin:]))
-    return packed.decode(errors="replace")
+    unpacked = bytes(cramjam.zstd.decompress(value)) if value.startswith(ZSTD) else value
+    return unpacked.decode(errors="replace")
+
+
+def packed(value: object) -> str:
+    """Return what a block of log entries holds: its numbers and ids stand apart from its words."""
+    if not isinstance(value, bytes):
+        return str(value)
+    block = Block(value)
+    return "\n".join(str(block.row(place)) for place in range(len(block)))
 
 
 async def places(state: Path, secrets: list[Canary]) -> dict[str, str]:
