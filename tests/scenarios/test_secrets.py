@@ -75,7 +75,8 @@ def rows(paths: Iterable[Path]) -> Iterator[str]:
 def plain(value: object) -> str:
     if not isinstance(value, bytes):
         return str(value)
-    unpacked = bytes(cramjam.zstd.decompress(value)) if value.startswith(ZSTD) else value
+    begin = value.find(ZSTD, 0, 16)  # a checksum may come first
+    unpacked = value if begin < 0 else bytes(cramjam.zstd.decompress(value[begin:]))
     return unpacked.decode(errors="replace")
 
 
