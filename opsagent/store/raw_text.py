@@ -31,6 +31,10 @@ _END = 0xFF
 _OF_ID = 0xFE
 _FEW = 8192  # bytes
 _ZERO = ord("0")
+_DIGITS = 10
+_MARKS_AND_DIGITS = 3 + _DIGITS  # "-", ".", "/", which stand in front of zero
+_LETTERS = 6  # a to f
+_ALL_ONES = 0xFF
 _MARKS = b"-./"
 _FILLED = bytes(code if code in _MARKS else _OF_ID for code in range(256))
 # Of a byte, how many of its highest bits are ones before the first zero, and of its lowest ones.
@@ -67,7 +71,7 @@ def stripped(text: bytearray) -> Stripped:
     skeleton[in_ids] = np.frombuffer(characters.translate(_FILLED), "u1")
     nibbles = characters.translate(None, _MARKS)
     values = skeleton - _ZERO
-    is_digit = values < 10  # noqa: PLR2004 - there are ten
+    is_digit = values < _DIGITS
     digits = skeleton[np.flatnonzero(is_digit)].tobytes()
     values *= is_digit
     skeleton -= values
@@ -128,9 +132,9 @@ def _place_of(flags: NDArray[np.bool_], number: int) -> int:
 def _may_be_id(text: Bytes) -> NDArray[np.bool_]:
     """Return which characters an id may have."""
     offsets = text - ord("-")
-    may = offsets < 13  # noqa: PLR2004 - "-", ".", "/" and the ten digits
+    may = offsets < _MARKS_AND_DIGITS
     offsets -= ord("a") - ord("-")
-    may |= offsets < 6  # noqa: PLR2004 - a to f
+    may |= offsets < _LETTERS
     return may
 
 
@@ -140,7 +144,7 @@ def _runs(flags: NDArray[np.bool_], length_min: int) -> tuple[Places, Places]:
     # all ones. Few bytes are, so what is left to do, to find how far the ones go on at both sides, is little.
     packed = np.zeros(len(flags) // 8 + 3, "u1")
     packed[1 : 1 + (len(flags) + 7) // 8] = np.packbits(flags)
-    is_all = packed == 0xFF  # noqa: PLR2004 - all ones
+    is_all = packed == _ALL_ONES
     edges = np.flatnonzero(is_all[1:] != is_all[:-1])
     below, above = edges[::2], edges[1::2]
     begins = below * 8 - _ONES_BELOW[packed[below]]

@@ -24,9 +24,8 @@ from opsagent.signals.logs.shapes import Shape
 
 GENERATION_BYTES_MAX = 12 * 1024 * 1024  # of one, about 32,000 usual lines
 LENGTH_MAX = 512
-_OVERHEAD_BYTES = (
-    200  # beside a line itself: its object's head, a place in the table, what is known
-)
+# Beside a line itself: its object's head, a place in the table, what is known.
+_OVERHEAD_BYTES = 200
 
 Known: TypeAlias = tuple[LogSeverity, Shape]
 
