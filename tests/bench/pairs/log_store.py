@@ -8,8 +8,8 @@ all their texts at once takes 0.18 for the texts alone, over repeated ones 0.02.
 ``read``: the 99th percentile of the CPU time of reading one entry by its pointer, any of those so far, between
 batches that are being written. ``read.wall``: that of the wall time while batches are written as fast as they can be,
 through the threads that the daemon has; beside it that of an empty job on an idle thread, which tells what the
-machine can do. Two shared cores, which loop, writer, reader and neighbours want all at once, cannot do it: 3 ms
-for the empty job and 6 to 12 for the entry, whichever switch interval the interpreter has.
+machine can do. On two shared cores the empty job took 0.2 to 3 ms and the entry 5 to 15, whichever switch interval the
+interpreter had: it waits for the writer's work in Python, which holds the interpreter.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from tests.bench.frame import Figure, Pair, Row, Sides
 from tests.bench.log_traffic import NOW, SEED, Traffic, traffic
 
 BATCH = 1000  # rows that the yardstick inserts at a time
-BYTES_SHARE_MAX = {"repeated": 0.15, "unique": 0.23}
+BYTES_SHARE_MAX = {"repeated": 0.15, "unique": 0.15}
 READ_MS_MAX = 1.0
 READS_OF_BATCH = 3
 PAUSE_SECONDS = 0.0005  # between reads beside a writer
