@@ -12,8 +12,6 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import ParamSpec, TypeVar
 
-from opsagent.ports import Conflict, Forbidden, Gone, NotFound, Terminal, Transient
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -50,11 +48,7 @@ class ForsakenThreads(Executor):
 
     def _work(self) -> None:
         while (task := self._waiting.get()) is not None:
-            try:
-                task[1]()
-            except BaseException:
-                self._threads -= 1  # the next work has another one
-                raise
+            task[1]()
 
 
 def _do(future: "Future[T]", work: Callable[[], T]) -> None:
@@ -63,12 +57,7 @@ def _do(future: "Future[T]", work: Callable[[], T]) -> None:
         return
     try:
         answer = work()
-    except (Transient, Terminal, NotFound, Forbidden, Gone, Conflict) as error:
+    except BaseException as error:  # noqa: BLE001 - whoever waits for the future raises it, bugs too
         future.set_exception(error)
-    except (
-        BaseException
-    ) as error:  # a bug: whoever waits is told, and the thread ends with its traceback
-        future.set_exception(error)
-        raise
     else:
         future.set_result(answer)
