@@ -19,7 +19,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from opsagent.clients.rest import read_token
+from opsagent.clients.rest import read_token, timed_out
 from opsagent.ports import Terminal, Transient
 
 CHUNK_BYTES = 2**20
@@ -40,6 +40,7 @@ class Download:
 
     def __init__(self, place: Place, *, seconds_max: float, bytes_max: int) -> None:
         self._place = place
+        self._seconds_max = seconds_max
         self._bytes_max = bytes_max
         self._connect = _connecting(place, seconds_max)
         self._path = urlsplit(place.url).path.rstrip("/")
@@ -67,6 +68,8 @@ class Download:
         except ssl.SSLCertVerificationError as error:
             words = f"{section}: its certificate is not trusted: see {section}.ca_file"
             raise Terminal(words) from error
+        except TimeoutError as error:
+            raise Transient(f"{section}: {timed_out(self._seconds_max)}") from error
         except (HTTPException, OSError) as error:
             raise Transient(f"{section}: {type(error).__name__}") from error
 

@@ -17,6 +17,7 @@ from opsagent.clients.prometheus_bulk import RangeReader
 from opsagent.clients.prometheus_remote import HEADERS, READ, RemoteReader, question
 from opsagent.clients.prometheus_selections import matchers, selector
 from opsagent.clients.prometheus_wire import QUERY_RANGE, grid, warnings_of
+from opsagent.clients.rest import timed_out
 from opsagent.model.series import Selection, SeriesBlock
 from opsagent.ports import NotFound, Transient
 from opsagent.runtime.threads import ForsakenThreads
@@ -85,12 +86,13 @@ class PrometheusSeries:
     async def _ask(self, work: Callable[[], Answer], seconds_max: float | None = None) -> Answer:
         loop = asyncio.get_running_loop()
         is_done = False
+        seconds_max = seconds_max or self._seconds_max
         try:
-            async with asyncio.timeout(seconds_max or self._seconds_max):
+            async with asyncio.timeout(seconds_max):
                 answer = await loop.run_in_executor(self._threads, work)
             is_done = True
         except TimeoutError as error:
-            raise Transient("metrics: no answer in time") from error
+            raise Transient(f"metrics: {timed_out(seconds_max)}") from error
         finally:
             if not is_done:
                 self._download.abort()
