@@ -274,22 +274,27 @@ class SeriesWindow:
     def _position(self, series: Stamps, stamps: Stamps) -> Stamps:
         """Return where samples stand in the ring."""
         slots = (stamps + self._shift[series]) // self.shape.slot_ms
-        positions: Stamps = slots % self._slots * self._width + series
+        slots -= slots // self._slots * self._slots  # the remainder: ``%`` takes twice as long
+        positions: Stamps = slots * self._width + series
         return positions
 
     # Giving out
 
     def _rows(self, start_ms: int, end_ms: int) -> Iterator[tuple[Stamps, Values, Flags]]:
         """Yield stamps, values and which of them lie in the span, for each slot that may hold some, oldest first."""
-        slot = self.shape.slot_ms
-        end_ms = min(end_ms, self._filled_ms + 1)
-        first, last = start_ms // slot, (end_ms - 1) // slot + 1  # a slot more, for the shift
         count = len(self)
-        for number in range(max(first, last - self._slots + 1), last + 1):
-            start = number % self._slots * self._width
+        for slot in self._slots_of(start_ms, end_ms).tolist():
+            start = slot * self._width
             stamps = self._stamps[start : start + count]
             there: Flags = (stamps >= start_ms) & (stamps < end_ms)
             yield stamps, self._values[start : start + count], there
+
+    def _slots_of(self, start_ms: int, end_ms: int) -> Stamps:
+        """Return the slots that may hold samples of the span, oldest first."""
+        width = self.shape.slot_ms
+        end_ms = min(end_ms, self._filled_ms + 1)
+        first, last = start_ms // width, (end_ms - 1) // width + 1  # a slot more, for the shift
+        return np.arange(max(first, last - self._slots + 1), last + 1) % self._slots
 
     def _close(self, before_ms: int) -> list[Bin]:
         """Close every bin that ends at ``before_ms`` or earlier; return those that have anything in them."""
@@ -304,34 +309,48 @@ class SeriesWindow:
         return [each for each in bins if each.labels]
 
     def _bin(self, start_ms: int) -> Bin:
-        n = len(self)
-        count, total = np.zeros(n, np.int64), np.zeros(n)
-        low, high, last = np.full(n, np.inf), np.full(n, -np.inf), np.zeros(n)
-        for _, values, there in self._rows(start_ms, start_ms + self.shape.bin_ms):
-            good = there & np.isfinite(values)
-            found = np.count_nonzero(good)
-            if not found:  # slots are shorter than the time between most scrapes
-                continue
-            is_whole = found == n
-            count += good
-            # One row after the other: the order of a sum is seen in its last bit.
-            total += values if is_whole else np.where(good, values, 0.0)
-            np.minimum(low, values if is_whole else np.where(good, values, np.inf), out=low)
-            np.maximum(high, values if is_whole else np.where(good, values, -np.inf), out=high)
-            last = values if is_whole else np.where(good, values, last)
+        end_ms = start_ms + self.shape.bin_ms
+        count, *numbers = _summed(*self._filled(start_ms, end_ms))
         order = self._places.order()
         told = order[count[order] > 0]
         labels = self.labels
         return Bin(
             start_ms,
             self.shape.bin_ms,
-            tuple(labels[place] for place in told.tolist()),
+            tuple([labels[place] for place in told.tolist()]),
             count[told],
-            total[told],
-            low[told],
-            high[told],
-            last[told],
+            *(each[told] for each in numbers),
         )
+
+    def _filled(self, start_ms: int, end_ms: int) -> tuple[Values, Flags]:
+        """Return copies of the slots with finite numbers from the span, and which those are; shape (k, n), oldest first."""
+        slots = self._slots_of(start_ms, end_ms)
+        shape = (self._slots, self._width)
+        stamps = self._stamps.reshape(shape)[slots, : len(self)]
+        is_in: Flags = (stamps >= start_ms) & (stamps < end_ms)
+        is_filled = is_in.any(axis=1)  # slots are shorter than the time between most scrapes
+        values = self._values.reshape(shape)[slots[is_filled], : len(self)]
+        return values, is_in[is_filled] & np.isfinite(values)
+
+
+def _summed(values: Values, good: Flags) -> tuple[Stamps, Values, Values, Values, Values]:
+    """Return count, sum, min, max and last of the good numbers of each column; what has none is 0 or NaN. Spoils ``values``."""
+    bad = ~good
+    count: Stamps = np.add.reduce(good, axis=0, dtype=np.int64)
+    last = np.zeros(len(count))
+    is_sought = count > 0
+    for row, is_good in zip(values[::-1], good[::-1], strict=True):
+        np.copyto(last, row, where=is_good & is_sought)
+        is_sought &= ~is_good
+        if not is_sought.any():
+            break
+    np.copyto(values, np.nan, where=bad)
+    low, high = (each.reduce(values, axis=0, initial=np.nan) for each in (np.fmin, np.fmax))
+    np.copyto(values, 0.0, where=bad)
+    total = np.zeros(len(count))
+    for row in values:  # one after the other: the order of a sum is seen in its last bit
+        total += row
+    return count, total, low, high, last
 
 
 def _width(series: int) -> int:
