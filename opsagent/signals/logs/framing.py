@@ -5,17 +5,16 @@ runtime writes it (``2026-01-05T00:00:00.1Z stdout F text``, where ``P`` marks a
 the stream continues), or bare. What is longer than ``LINE_BYTES_MAX`` is cut, and the last word before the
 cut with it: half a secret has no known format. What is not text is named by its size. Both are counted.
 
-One pass over the bytes; held are at most one line and one unfinished line a stream. Mostly all lines of a chunk are
-whole texts behind an ordinary stamp: then they are parted by one search (``_all_ordinary``), to the same effect.
+One pass over the bytes; held are at most one line and one unfinished line a stream.
 Source of the format: the container runtime interface's log format in the kubelet.
 """
 
 import datetime as dt
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
+
+from opsagent.signals.logs.words import made_alike
 
 LINE_BYTES_MAX = 16_384  # what runtimes write before they begin a new part
 _HELD_BYTES_MAX = LINE_BYTES_MAX + 64  # with the longest prefix
@@ -24,13 +23,10 @@ _CONTROL_SHARE_MAX = 0.1  # of control and undecodable characters in a text
 
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _PREFIX = re.compile(rf"({_STAMP}) (?:(stdout|stderr) ([FP])(?::\w*)? )?".encode())
-# Each match begins where the one before ended, or a line is none.
-_LINE = re.compile(
-    rf"^({_STAMP}) (?:(stdout|stderr) F(?::\w*)? |(?!std(?:out|err) P))([^\n]*)\n",
-    re.MULTILINE | re.ASCII,
-)
-_PLAIN_TEXT = bytes(range(0x20, 0x7F)) + b"\t\n\x1b"
+_API_PREFIX = re.compile(rf"{_STAMP} ".encode())
+_STREAMS = ("stdout ", "stderr ")
 _NOT_TEXT = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1a\\x1c-\\x1f\\x7f\ufffd]")
+_UNDECODABLE = re.compile("[\ud800-\udfff]")
 
 
 class Line(NamedTuple):
@@ -41,8 +37,16 @@ class Line(NamedTuple):
     text: str
 
 
-# As ``Line._make``, without a call of Python's for each.
-_line: Callable[[tuple[dt.datetime, str, str]], Line] = partial(tuple.__new__, Line)
+class Parted(NamedTuple):
+    """Lines that are not framed yet, with stamps and without; ``alikes`` are their texts as ``words`` makes them.
+
+    What cannot be decoded stands there as surrogates.
+    """
+
+    lines: list[str]
+    ats: list[dt.datetime]
+    texts: list[str]
+    alikes: list[bytes]
 
 
 @dataclass(slots=True)
@@ -74,10 +78,6 @@ class Framer:
 
     def feed(self, chunk: bytes) -> list[Line]:
         """Return the lines that ``chunk`` completes."""
-        if not self._held and not self._parts and self._has_stamps and chunk.endswith(b"\n"):
-            ordinary = self._all_ordinary(chunk)
-            if ordinary:
-                return ordinary
         *ended, rest = chunk.split(b"\n")
         self.framed.bytes += len(chunk)
         self.framed.lines += len(ended)
@@ -88,24 +88,28 @@ class Framer:
         self._hold(rest)
         return [line for line in lines if line is not None]
 
-    def _all_ordinary(self, chunk: bytes) -> list[Line]:
-        """Return the lines of a chunk of whole ones; none if anything about one of them is unusual."""
+    def parted(self, chunk: bytes) -> Parted | None:
+        """Return whole lines behind stamps of one form, and count them; None if ``chunk`` is anything else."""
+        prefix = _API_PREFIX.match(chunk)
+        if prefix is None or self._held or not self._has_stamps or chunk[-1:] != b"\n":
+            return None
+        _, *alikes = made_alike(b"\n" + chunk[:-1]).split(b"\n" + made_alike(prefix[0]))
+        if len(alikes) != chunk.count(b"\n"):
+            return None
+        lines = chunk.decode(errors="surrogateescape").split("\n")[:-1]
+        end = prefix.end()
         try:
-            text = chunk.decode()
-            odd = chunk.translate(None, _PLAIN_TEXT).decode()
-            found = _LINE.findall(text)
-            if not odd.isprintable() or "\ufffd" in odd or len(found) != chunk.count(b"\n"):
-                return []
-            stamps, streams, texts = zip(*found, strict=True)
-            if max(map(len, texts)) > LINE_BYTES_MAX // 4:  # of UTF-8
-                return []
-            ats = map(dt.datetime.fromisoformat, stamps)
-            lines = [*map(_line, zip(ats, streams, texts, strict=True))]
-        except ValueError:  # it is no UTF-8, or the 31st of February
-            return []
+            ats = [dt.datetime.fromisoformat(line[: end - 1]) for line in lines]
+        except ValueError:  # the 31st of February
+            return None
         self.framed.bytes += len(chunk)
         self.framed.lines += len(lines)
-        return lines
+        return Parted(lines, ats, [line[end:] for line in lines], alikes)
+
+    def each(self, lines: list[str]) -> list[Line]:
+        """Return the lines that parted ones complete."""
+        framed = [self._line(line.encode(errors="surrogateescape")) for line in lines]
+        return [line for line in framed if line is not None]
 
     def close(self) -> list[Line]:
         """Return what is left at the end of the log: a line without its end, parts without their last."""
@@ -175,6 +179,15 @@ class Framer:
             self.framed.cut_bytes += cut
             text = without_last_word(text)
         return text
+
+
+def is_framed_as_it_is(text: str) -> bool:
+    """Tell whether a text of ``Parted`` is the text of a line, as it stands there."""
+    if len(text) > LINE_BYTES_MAX // 4 or text.startswith(_STREAMS):  # 4: of UTF-8
+        return False
+    if text.isprintable() and "\ufffd" not in text:
+        return True
+    return not (text.endswith("\r") or _UNDECODABLE.search(text) or _is_binary(text))
 
 
 def _instant(stamp: bytes) -> dt.datetime | None:

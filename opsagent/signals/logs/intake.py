@@ -4,7 +4,11 @@ Theory of operation. ``feed`` takes bytes as they come and returns the entries t
 stays open until the next line, so the owner calls ``flush`` when the log has been silent for a second or
 ends. Everything in an entry went through redaction as one text, because a key is printed over many lines.
 
-A line that was read before, but for its digits and ids, is not read again (see ``lines``).
+A line that was read before, but for its digits and ids, is not read again (see ``lines``). Most lines are such ones, and
+records by themselves: a chunk is made alike as a whole, each of its lines looked up, and those that are known become
+entries at once, run by run. The lines between two runs go the long way, and so does what is not a chunk of
+whole lines with stamps of one form. The last line of a run is held until it is known what follows it: ``_held`` if it
+was known, else the joiner holds it, never both.
 
 What gets a template is the message of the first line. Behind a stack trace's it is followed by its last cause,
 so that one failure has one template however deep it happened.
@@ -14,12 +18,15 @@ A line that arrives again after a reconnect is not known here: the source compar
 
 import datetime as dt
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import repeat
+from typing import TypeAlias
 
 from opsagent.model.log import LogEntry, LogSeverity
-from opsagent.signals.logs.framing import Framed, Framer
-from opsagent.signals.logs.joining import Joiner, Record
+from opsagent.signals.logs.framing import Framed, Framer, Line
+from opsagent.signals.logs.joining import Joiner, Record, is_single
+from opsagent.signals.logs.lines import Known
 from opsagent.signals.logs.mining import Miner
 from opsagent.signals.logs.reading import Reading, read
 from opsagent.signals.logs.scrubbing import Scrubber
@@ -30,6 +37,9 @@ from opsagent.signals.secrets import scrub
 _CAUSE = re.compile(
     r"(?:\s*Caused by: )?((?:[\w$]+\.)*[A-Z][\w$]*(?:Exception|Error|Throwable)\b.*)"
 )
+# A record of one line: when, stream, text, the text made alike, what is known of it.
+_Heard: TypeAlias = tuple[dt.datetime, str, str, bytes, Known | None]
+
 # As ``LogEntry._make``, without a call of Python's for each.
 _entry: Callable[[tuple[dt.datetime, str, LogSeverity, str, str, str, bool, int]], LogEntry] = (
     partial(tuple.__new__, LogEntry)
@@ -50,6 +60,7 @@ class LogIntake:
         self._miner = miner
         self._framer = Framer(has_stamps=has_stamps)
         self._joiner = Joiner()
+        self._held: _Heard | None = None
 
     @property
     def framed(self) -> Framed:
@@ -58,26 +69,69 @@ class LogIntake:
 
     def feed(self, chunk: bytes, now: dt.datetime) -> list[LogEntry]:
         """Take bytes that arrived at ``now``; return the entries that they complete, oldest first."""
-        return self._entries(self._joiner.feed(self._framer.feed(chunk)), now)
+        parted = self._framer.parted(chunk)
+        if parted is None:
+            return self._spelled_out(self._framer.feed(chunk), now)
+        lines, ats, texts, alikes = parted
+        found = self._scrubber.lines.find_each(alikes, texts)
+        heard = [*zip(ats, repeat(""), texts, alikes, found)]
+        entries: list[LogEntry] = []
+        begin = 0
+        for end in [*_not_single(texts, found), len(lines)]:
+            entries += self._singles(heard[begin:end], lines[begin:end], now)
+            entries += self._spelled_out(self._framer.each(lines[end : end + 1]), now)
+            begin = end + 1
+        return entries
 
     def flush(self, now: dt.datetime) -> list[LogEntry]:
         """Return the entries of the records that are still open: the log is silent."""
-        return self._entries(self._joiner.flush(), now)
+        held, self._held = self._held, None
+        said = [] if held is None else self._said([held], now)
+        return said + self._entries(self._joiner.flush(), now)
 
     def close(self, now: dt.datetime) -> list[LogEntry]:
         """Return all that is left at the log's end, an unfinished line too."""
-        return [*self._entries(self._joiner.feed(self._framer.close()), now), *self.flush(now)]
+        return self._spelled_out(self._framer.close(), now) + self.flush(now)
+
+    def _singles(self, run: list[_Heard], lines: list[str], now: dt.datetime) -> list[LogEntry]:
+        """Return the entries that single lines complete; ``lines`` are the same as they came."""
+        if not run:
+            return []
+        ended = self._joiner.end() if self._held is None else []
+        if ended is None:
+            return self._spelled_out(self._framer.each(lines), now)
+        if self._held is not None:
+            run.insert(0, self._held)
+        self._held = run.pop()
+        return self._entries(ended, now) + self._said(run, now)
+
+    def _spelled_out(self, lines: list[Line], now: dt.datetime) -> list[LogEntry]:
+        """Return the entries that any lines complete."""
+        if lines and self._held is not None:
+            lines = [Line(*self._held[:3]), *lines]
+            self._held = None
+        return self._entries(self._joiner.feed(lines), now)
 
     def _entries(self, records: Sequence[Record], now: dt.datetime) -> list[LogEntry]:
-        """Return an entry for each record. Most lines are known: they are dealt with here, at the cost of few calls."""
-        find, seen = self._scrubber.lines.find, self._miner.seen
-        entries = []
+        """Return an entry for each record."""
+        entries: list[LogEntry] = []
         for record, line in zip(records, alike_each([each[2][0] for each in records]), strict=True):
             at, stream, (text, *others), _ = record
-            known = find(line, text) if at is not None and not others else None
-            template = None if known is None else seen(known[1])
-            if at is None or known is None or template is None:
+            if at is None or others:
                 entries.append(self._read(record, line, now))
+            else:
+                entries += self._said([(at, stream, text, line, None)], now)
+        return entries
+
+    def _said(self, lines: Sequence[_Heard], now: dt.datetime) -> list[LogEntry]:
+        """Return the entries of records of one line. Most are known: they are dealt with here, at the cost of few calls."""
+        find, seen = self._scrubber.lines.find, self._miner.seen
+        entries = []
+        for at, stream, text, line, found in lines:
+            known = found or find(line, text)  # it may have come just before
+            template = None if known is None else seen(known[1])
+            if known is None or template is None:
+                entries.append(self._read(Record(at, stream, (text,)), line, now))
                 continue
             is_new = template.count == 1
             made = at, stream, known[0], template.id, template.text, text, is_new, 0
@@ -118,6 +172,13 @@ class LogIntake:
         text = "\n".join(lines)
         template, _ = self._miner.mine(_message(reading.message, lines))
         return template, text if self._scrubber.is_harmless(alike(text)) else scrub(text)
+
+
+def _not_single(texts: list[str], found: list[Known | None]) -> Iterator[int]:
+    """Yield the places of the lines that may be no records by themselves."""
+    for place, (text, known) in enumerate(zip(texts, found, strict=True)):
+        if not (known[2] if known is not None else is_single(text)):
+            yield place
 
 
 def _parted(text: str, line: bytes, message: str) -> tuple[bytes, bytes]:

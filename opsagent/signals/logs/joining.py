@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from opsagent.signals.logs.framing import Line
+from opsagent.signals.logs.framing import Line, is_framed_as_it_is
 
 LINES_MAX = 64
 CHARACTERS_MAX = 32_768
@@ -103,9 +103,19 @@ class Joiner:
                 records.append(_record(stream, held))
         return records
 
+    def end(self) -> list[Record] | None:
+        """Return the record that a line of the API server ends which ``is_single``; None if that may go on with a key."""
+        held = self._open.get("")
+        if held is None:
+            return []
+        if held.is_key if isinstance(held, _Open) else _opens_key(held.text):
+            return None
+        del self._open[""]
+        return [_record("", held)]
+
     def flush(self) -> tuple[Record, ...]:
-        """Return the open records and forget them."""
-        records = tuple(_record(stream, held) for stream, held in self._open.items())
+        """Return the open records, by stream, and forget them."""
+        records = tuple(_record(stream, self._open[stream]) for stream in sorted(self._open))
         self._open.clear()
         return records
 
@@ -118,6 +128,14 @@ def _record(stream: str, held: Line | _Open) -> Record:
     if isinstance(held, Line):
         return Record(held.at, stream, (held.text,))
     return Record(held.at, stream, tuple(held.lines), held.dropped)
+
+
+def is_single(text: str) -> bool:
+    """Tell whether a text of ``Parted`` is a line as it is, goes on with no record but a key, and opens no key."""
+    if not is_framed_as_it_is(text) or _opens_key(text):
+        return False
+    goes_on = not text or text[0].isspace() or _GO.match(text) or _TRACE.match(text)
+    return _BEGINS.match(text) is not None or not goes_on
 
 
 def _opens_key(text: str) -> bool:

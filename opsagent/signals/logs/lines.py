@@ -5,32 +5,44 @@ made ``alike`` and looked up whole; one that is known needs neither reading nor 
 it keeps its text, and has the severity and the shape of the first one. What is known depends on nothing but the
 line made alike:
 
-- no pattern of ``reading`` asks which digit stands somewhere, and a line that is made alike keeps its length;
-- a level that is a number stands beside the line (``_level``); one whose reading depends on another number
+- no pattern of ``reading``, ``framing`` or ``joining`` asks which digit stands somewhere, or which letter in an id, and
+  a line that is made alike keeps its length;
+- a level that is a number keeps its digits; a line whose reading depends on another number
   (``Reading.is_by_number``) is not remembered, nor is one that has to be searched for secrets;
 - whether digits make a number of JSON (``1``, not ``01``) is asked anew.
+
+Of most lines it is known, too, that they are records by themselves whatever line came before, a key aside: those
+``find_each`` tells of, and then a line of a chunk needs neither ``framing`` nor ``joining``.
 
 Two generations: when the young one is full it becomes the old one, whose lines are forgotten unless they come
 again. Shared by every log that one owner reads. Not safe to share between threads.
 """
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from opsagent.model.log import LogSeverity
+from opsagent.signals.logs.joining import is_single
 from opsagent.signals.logs.reading import Format, Reading
 from opsagent.signals.logs.shapes import Shape
 
 GENERATION_BYTES_MAX = 12 * 1024 * 1024  # of one, about 32,000 usual lines
 LENGTH_MAX = 512
 # Beside a line itself: its object's head, a place in the table, what is known.
-_OVERHEAD_BYTES = 200
+_OVERHEAD_BYTES = 224
 
-Known: TypeAlias = tuple[LogSeverity, Shape]
-
-_LEVEL = '"level":'
 _ANY_JSON = msgspec.json.Decoder(msgspec.Raw)  # checks, and makes nothing of it
+
+
+class Known(NamedTuple):
+    """What is known of a line. ``is_single``: it is a record by itself; ``is_json``: as long as it is JSON."""
+
+    severity: LogSeverity
+    shape: Shape
+    is_single: bool
+    is_json: bool
 
 
 class LineMemo:
@@ -43,26 +55,26 @@ class LineMemo:
 
     def find(self, alike: bytes, text: str) -> Known | None:
         """Return what is known of a line, made alike and as it came."""
-        is_json = text[:1] == "{"
-        if is_json:
-            alike += _level(text)
         known = self._young.get(alike)
         if known is None:
             known = self._old.get(alike)
             if known is None:
                 return None
             self._keep(alike, known)
-        return None if is_json and not _is_json(text) else known
+        return None if known.is_json and not _is_json(text) else known
+
+    def find_each(self, alikes: Sequence[bytes], texts: Sequence[str]) -> list[Known | None]:
+        """Return what is known of each of these lines."""
+        return [
+            known if known is not None and not known[3] else self.find(alike, text)
+            for known, alike, text in zip(map(self._young.get, alikes), alikes, texts, strict=True)
+        ]
 
     def remember(self, alike: bytes, text: str, reading: Reading, shape: Shape) -> None:
-        """Remember a harmless line, if what was read depends on nothing but the line made alike, and its level."""
-        is_broken_json = reading.format is Format.PLAIN and alike[:1] == b"{"
-        level = _level(text) if reading.format is Format.JSON else b""
-        is_by_number = reading.is_by_number or (
-            reading.level is not None and str(reading.level).encode() != level
-        )
-        if not (is_by_number or is_broken_json or len(alike) > LENGTH_MAX):
-            self._keep(alike + level, (reading.severity, shape))
+        """Remember a harmless line, if what was read depends on nothing but the line made alike."""
+        if not reading.is_by_number and len(alike) <= LENGTH_MAX:
+            is_json = reading.format is Format.JSON
+            self._keep(alike, Known(reading.severity, shape, is_single(text), is_json))
 
     def _keep(self, alike: bytes, known: Known) -> None:
         self._room_bytes -= len(alike) + _OVERHEAD_BYTES
@@ -70,13 +82,6 @@ class LineMemo:
             self._old, self._young = self._young, {}
             self._room_bytes = self._generation_bytes_max
         self._young[alike] = known
-
-
-def _level(text: str) -> bytes:
-    """Return the two digits behind the only ``"level":`` of a JSON text, empty if they are not there."""
-    at = text.find(_LEVEL)
-    digits = text[at + len(_LEVEL) : at + len(_LEVEL) + 2] if at >= 0 else ""
-    return digits.encode() if digits.isdigit() and text.count(_LEVEL[:-1]) == 1 else b""
 
 
 def _is_json(text: str) -> bool:

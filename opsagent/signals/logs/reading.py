@@ -37,8 +37,8 @@ class Reading(NamedTuple):
     """What one line says. ``stamp`` is the program's own as it stands there, None if it printed none.
 
     A field's text is looked at when somebody asks for the instant: mostly the runtime's stamp goes before.
-    ``level``: the number that tells the severity, if a field ``level`` holds one. ``is_by_number``: severity or message
-    would not be the same with other digits in their places, even if the level were.
+    ``is_by_number``: severity or message would not be the same with other digits in their places, those of a number
+    that is named ``"level"`` aside.
     """
 
     format: Format
@@ -46,7 +46,6 @@ class Reading(NamedTuple):
     message: str
     stamp: re.Match[str] | str | float | None
     is_by_number: bool = False
-    level: int | None = None
 
     def at(self, near: dt.datetime) -> dt.datetime | None:
         """Return the instant that the stamp means; one without a year is of that of ``near``."""
@@ -132,7 +131,7 @@ def read(text: str) -> Reading:
         text = _ANSI.sub("", text)
     first = text[:1]
     if first == "{":
-        return _json(text) or _plain(text)
+        return _json(text) or _plain(text)._replace(is_by_number=True)  # 10 is JSON, 01 is not
     if first in _KLOG_LETTERS and (letter := _KLOG.match(text)) is not None:
         return _klog(letter[1], text[1:])
     if ("msg=" in text or "level=" in text) and _PAIR.match(text):
@@ -153,10 +152,12 @@ def _json(text: str) -> Reading | None:
     assert isinstance(parsed, dict)  # nothing else begins with a brace
     fields: dict[str, object] = parsed
     names = "".join(fields)
-    is_by_number = "\\u" in text
     if names != names.lower():
         fields = {name.lower(): value for name, value in fields.items()}
-        is_by_number = is_by_number or isinstance(_first(fields, _LEVEL_KEYS), int)
+    is_by_number = "\\u" in text or (
+        isinstance(_first(fields, _LEVEL_KEYS), int)
+        and ("level" not in parsed or len(fields) < len(parsed))
+    )
     reading = _structured(Format.JSON, fields)
     return reading._replace(is_by_number=True) if is_by_number else reading
 
@@ -184,13 +185,12 @@ def _unescaped(text: str) -> str:
 
 def _structured(form: Format, fields: Mapping[str, object]) -> Reading:
     message, level = _first(fields, _MESSAGE_KEYS), _first(fields, _LEVEL_KEYS)
-    number = level if isinstance(level, int) else None
-    is_by_number = number is not None and "level" not in fields
+    is_by_number = False
     if not isinstance(message, str):
         message = _pairs(fields)
-        is_by_number = is_by_number or not all(map(_is_ordinary, fields.items()))
+        is_by_number = not all(map(_is_ordinary, fields.items()))
     severity, stamp = _structured_severity(level), _structured_stamp(_first(fields, _STAMP_KEYS))
-    return Reading(form, severity, message, stamp, is_by_number, number)
+    return Reading(form, severity, message, stamp, is_by_number)
 
 
 def _is_ordinary(field: tuple[str, object]) -> bool:

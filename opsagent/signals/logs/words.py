@@ -9,7 +9,8 @@ in the joined words says whether the line must be scrubbed.
 Neither answer depends on which digit stands where, so all digits are made alike before the words are looked
 up, and so are the letters of ids, which never come back (``alike``): of stamps, counts and addresses only a few
 forms are left, and many a line that was never there before becomes one that was. Bytes because that takes one
-pass there.
+pass there, over many lines at once: what a line becomes does not depend on those around it. The digits of a
+numeric level stay, because ``lines`` knows what is read from a line by what it becomes.
 
 The memo holds no secret that a word gives away by itself: such words are judged anew each time. It is
 bounded, and emptied when full: what stands in every line is back after one line.
@@ -17,6 +18,7 @@ bounded, and emptied when full: what stands in every line is back after one line
 
 import re
 from collections.abc import Sequence
+from itertools import repeat
 from typing import assert_never
 
 from opsagent.model.printable import printable
@@ -32,9 +34,10 @@ WORD_LENGTH_MAX = 128
 ID_LENGTH_MIN = 12  # of a lower-case number: a hexadecimal id, which will not come back
 
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+_LEVEL = re.compile(rb'("level"\s*:\s*[\d-]+)')
 # An id fills a value: behind an equals sign, in JSON between quotation marks. It has a digit, so it is masked anyway.
-_ID = re.compile(rf'="?+(?=[a-f-]*0)[0a-f-]{{{ID_LENGTH_MIN},}}+(?=[\s"]|$)'.encode())
-_ID_IN_JSON = re.compile(rf'"(?=[a-f-]*0)[0a-f-]{{{ID_LENGTH_MIN},}}+(?=")'.encode())
+_ID = re.compile(rb'(="?+[a-f-]*+0[0a-f-]{8,}+(?![^\s"]))')
+_ID_IN_JSON = re.compile(rb'(": ?"[a-f-]*+0[0a-f-]{8,}+(?="))')
 _ID_ALIKE = bytes.maketrans(b"abcdef-", b"0000000")
 _HEXADECIMAL = re.compile(rf"(?=[a-f:-]*0)(?=[0:-]*[a-f])[0a-f:-]{{{ID_LENGTH_MIN},}}".encode())
 # Numbers, stamps, addresses, hexadecimal ids. Nothing in them can be a secret's name. One behind a colon is no
@@ -87,20 +90,29 @@ def masked(word: str) -> str:
 
 
 def alike(text: str) -> bytes:
-    """Return ``text`` in UTF-8, all its digits alike, and so all its ids; as long as it was."""
-    ids = _ID_IN_JSON if text[:1] == "{" else _ID
-    return ids.sub(_as_zeros, text.encode(errors="replace").translate(_DIGITS_ALIKE))
+    """Return ``text`` in UTF-8, made alike."""
+    return made_alike(text.encode(errors="replace"))
 
 
 def alike_each(texts: Sequence[str]) -> list[bytes]:
     """Return what :func:`alike` does of each text; there is no newline in any."""
-    if len({text[:1] == "{" for text in texts}) != 1:
-        return [*map(alike, texts)]
-    return alike("\n".join(texts)).split(b"\n")
+    return alike("\n".join(texts)).split(b"\n") if texts else []
 
 
-def _as_zeros(found: re.Match[bytes]) -> bytes:
-    return found[0].translate(_ID_ALIKE)
+def made_alike(lines: bytes) -> bytes:
+    """Return ``lines``, all their digits alike but those of numeric levels, and so all their ids; as long as they were."""
+    if b'"level"' in lines:
+        parts = _LEVEL.split(lines)
+        parts[::2] = map(bytes.translate, parts[::2], repeat(_DIGITS_ALIKE))
+        lines = b"".join(parts)
+    else:
+        lines = lines.translate(_DIGITS_ALIKE)
+    for ids in (_ID, _ID_IN_JSON):
+        parts = ids.split(lines)
+        if len(parts) > 1:
+            parts[1::2] = map(bytes.translate, parts[1::2], repeat(_ID_ALIKE))
+            lines = b"".join(parts)
+    return lines
 
 
 def is_id(word: bytes) -> bool:

@@ -2,11 +2,16 @@
 
 import datetime as dt
 import random
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+from operator import attrgetter
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from opsagent.model.log import LogEntry, LogSeverity
+from opsagent.signals.logs.framing import Framed
 from opsagent.signals.logs.intake import LogIntake
 from opsagent.signals.logs.mining import Miner
 from opsagent.signals.logs.scrubbing import Scrubber
@@ -144,3 +149,73 @@ def test_the_text_of_a_line_is_what_scrubbing_it_gives(head: str, text: str) -> 
     entries = taken(f"2026-01-05T00:00:00Z {line}\n")
     if "\ufffd" not in line and line.isprintable():
         assert [entry.text for entry in entries] == [scrub(line)]
+
+
+# What a line may hold behind its stamp. Digits are drawn anew each time: lines come again with others.
+TOLD = [
+    *"".join(TRACES.values()).split("\n"),
+    "plain",
+    "2026-01-05 00:00:00 INFO took 5 ms id=0af7651916cd43dd8448eb211c80319c n=1",
+    'level=info msg="a 1" id="0af7651916cd43dd8448eb211c80319c"',
+    '{"level":30,"msg":"n 1","id": "0af7651916cd43dd8448eb211c80319c","n":10}',
+    '{"level" : 30,"Level":1,"msg":"x"}',
+    '{"n":10,"msg":"at\\u0041"}',
+    '\x1b[32m{"n":10}',
+    "I0105 00:00:00.000000 1 a.go:1] token=abc1",
+    "a\tb 1\tc\r",
+    "grüße 1 \N{REPLACEMENT CHARACTER} 世界 \u2028",
+    "\x00\x01\x02\x03",
+    "\udcff\udcfe 1",
+    "stdout F out 1",
+    "stderr P half 1",
+    "stderr F rest 1",
+    "stdout 1",
+    f"long {'word ' * 120}1",
+    f"very long {'word ' * 4000}1",
+    "-----BEGIN RSA PRIVATE KEY----- MIIE -----END RSA PRIVATE KEY-----",
+    "f(id=0af7651916cd43dd)",
+]
+STAMPS = [
+    "2026-01-05T00:00:01.123456789Z ",
+    "2026-01-05T00:00:00.123456789Z ",  # older than the one before
+    "2026-01-05T00:00:01.5Z ",
+    "2026-01-05T01:00:01.123456789+01:00 ",
+    "2026-02-31T00:00:01.123456789Z ",
+    "2026-01-05T00:00:01Z",
+    "",
+]
+told = st.tuples(
+    st.sampled_from([STAMPS[0]] * 20 + STAMPS),
+    st.sampled_from(TOLD),
+    st.randoms(use_true_random=False),
+).map(
+    lambda drawn: (
+        drawn[0]
+        + "".join(drawn[2].choice("0123456789") if each.isdecimal() else each for each in drawn[1])
+    )
+)
+as_said = attrgetter("at", "stream", "severity", "template", "text", "is_new", "dropped_lines")
+
+
+def said(chunks: Iterable[bytes], scrubber: Scrubber) -> tuple[list[tuple[object, ...]], Framed]:
+    intake = LogIntake(scrubber, Miner(scrubber))
+    entries = [entry for chunk in chunks for entry in intake.feed(chunk, NOW)]
+    return [*map(as_said, [*entries, *intake.close(NOW)])], intake.framed
+
+
+WARM = Scrubber()  # it has seen lines of all examples before
+
+
+@settings(max_examples=500)
+@given(st.lists(told, max_size=30), st.lists(st.integers(0, 400), max_size=6), st.booleans())
+def test_lines_of_a_chunk_are_said_as_if_each_came_alone_for_the_first_time(
+    lines: list[str], cuts: list[int], is_ended: bool
+) -> None:
+    raw = "\n".join([*lines, ""] if is_ended else lines).encode(errors="surrogateescape")
+    places = sorted({0, *(cut % (len(raw) + 1) for cut in cuts), len(raw)})
+    chunks = [raw[begin:end] for begin, end in pairwise(places)]
+    alone = said(re.findall(rb"[^\n]+|\n", raw), Scrubber())
+    for scrubber in (WARM, Scrubber()):
+        for _ in range(2):
+            assert said(chunks, scrubber) == alone
+            assert said([raw], scrubber) == alone

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+import re
 
 import pytest
 from hypothesis import example, given, strategies as st
@@ -29,6 +30,14 @@ def entries(*lines: str) -> list[LogEntry]:
     return found
 
 
+def otherwise(text: str, rng: random.Random) -> str:
+    """Return ``text`` with other digits, and other letters in its ids."""
+    with_ids = re.sub(
+        "[0-9a-f-]{9,}", lambda run: "".join(rng.choices("0a-f9", k=len(run[0]))), text
+    )
+    return "".join(rng.choice("0123456789") if each in "0123456789" else each for each in with_ids)
+
+
 def as_said(entry: LogEntry) -> tuple[object, ...]:
     return entry.at, entry.stream, entry.severity, entry.template, entry.text
 
@@ -39,6 +48,8 @@ HEADS = [
     "I0105 00:00:00.000000 1 a.go:1] ",
     '{"level":30,"msg":"x","n":1}',
     '{"level":"info","msg":"a 1","id":"0af7651916cd43dd8448eb211c80319c"} ',
+    '{"level":"info","msg":"a 1","id": "0af7651916cd43dd8448eb211c80319c","x":"a=0af7651916cd43dd "}',
+    'INFO: "a":"0af7651916cd43dd8448eb211c80319c" ',
     "level=info n=1 msg=",
     "<13>Jan  5 00:00:00 h p[1]: ",
     "id=0af7651916cd43dd8448eb211c80319c ",
@@ -51,7 +62,7 @@ def test_other_digits_and_ids_are_read_as_if_for_the_first_time(
     head: str, text: str, rng: random.Random
 ) -> None:
     first = f"{head}{text}".replace("\n", " ")
-    other = "".join(rng.choice("0123456789") if each in "0123456789" else each for each in first)
+    other = otherwise(first, rng)
     warm, cold = entries(first, other), entries(other)
     assert [as_said(each) for each in warm[-len(cold) :]] == [as_said(each) for each in cold]
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from opsagent.signals.logs.words import HOLDS, NAMES, WORDS_MAX, WordMemo, alike, masked
+from opsagent.signals.logs.words import HOLDS, NAMES, WORDS_MAX, WordMemo, alike, alike_each, masked
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,22 @@ def test_lines_have_signatures(text: str, signature: bytes) -> None:
 
 words = st.lists(
     st.text("0aeyJ=_-.:/whsec", max_size=12)
-    | st.sampled_from(["=", " ", "token=", "whsec_=", "://u:p@", '"', "id=", "ya12.", "AKIA", "0x"])
+    | st.sampled_from(
+        [
+            "=",
+            " ",
+            "token=",
+            "whsec_=",
+            "://u:p@",
+            '"',
+            "id=",
+            "ya12.",
+            "AKIA",
+            "0x",
+            '":"',
+            '"level":',
+        ]
+    )
     | st.text("0123456789abcdef", min_size=8, max_size=40).map("={} ".format),
     max_size=8,
 ).map("".join)
@@ -72,6 +87,11 @@ words = st.lists(
 def test_digits_and_ids_are_made_alike_and_no_answer_changes(text: str) -> None:
     assert WordMemo().signature(alike(text)) == WordMemo().signature(text.encode())
     assert alike(alike(text).decode()) == alike(text)
+
+
+@given(st.lists(words))
+def test_lines_made_alike_together_are_what_each_becomes_alone(texts: list[str]) -> None:
+    assert alike_each(texts) == [*map(alike, texts)]
 
 
 @given(st.lists(st.text(), max_size=6).map(" ".join))
