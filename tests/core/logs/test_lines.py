@@ -31,11 +31,11 @@ def entries(*lines: str) -> list[LogEntry]:
 
 
 def otherwise(text: str, rng: random.Random) -> str:
-    """Return ``text`` with other digits, and other letters in its ids."""
-    with_ids = re.sub(
-        "[0-9a-f-]{9,}", lambda run: "".join(rng.choices("0a-f9", k=len(run[0]))), text
-    )
-    return "".join(rng.choice("0123456789") if each in "0123456789" else each for each in with_ids)
+    """Return ``text`` with other digits, and other letters in its ids as long as they are alike."""
+    ids = re.compile("[0-9a-f-]{9,}")
+    other = ids.sub(lambda found: "".join(rng.choices("0a-f9", k=len(found[0]))), text)
+    text = other if alike(other) == alike(text) else text
+    return "".join(rng.choice("0123456789") if each in "0123456789" else each for each in text)
 
 
 def as_said(entry: LogEntry) -> tuple[object, ...]:
