@@ -120,7 +120,7 @@ class RememberLogs:
             return
         self._entries_total += len(entries)
         self._is_to_sync.set()
-        if any(entry.is_new for entry in entries):
+        if not self._is_news.is_set() and any(entry.is_new for entry in entries):
             self._is_news.set()
 
     async def _sync_when_due(self) -> None:

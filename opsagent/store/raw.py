@@ -48,7 +48,7 @@ class RawStore:
         today = await OpenDay.open(file_of(folder, day), day)
         try:
             past = await PastDays.open(folder, day)
-            today.newest = today.newest or await past.newest()
+            today.follow(await past.newest())
         except BaseException:
             await today.aclose()
             raise
@@ -60,15 +60,17 @@ class RawStore:
         Raises:
             Terminal: the disk is full or the file corrupt. Then these entries may have been taken in or not.
         """
-        async with self._turn:
-            if (day := _day(now)) > self._today.day or self._yesterday is not None:
-                await self._begin(day)
-            if self._today.is_full:  # a write failed before
-                await self._today.seal()
-            row = self._today.take(origin, entries)
-            if self._today.is_full:
-                await self._today.seal()
-            return pointer(self._today.day, row)
+        day, today = _day(now), self._today
+        if self._turn.locked() or day > today.day or today.is_full or self._yesterday is not None:
+            async with self._turn:
+                await self._make_room(day)
+        today = self._today  # nobody else has had a turn since
+        row = today.take(origin, entries)
+        if today.is_full:
+            async with self._turn:
+                if today.is_full:
+                    await today.seal()
+        return pointer(today.day, row)
 
     @property
     def newest(self) -> dt.datetime | None:
@@ -140,15 +142,17 @@ class RawStore:
                 await self._today.aclose()
                 self._past.close()
 
-    async def _begin(self, day: dt.date) -> None:
-        """Go over to the file of ``day`` if it is a later one."""
+    async def _make_room(self, day: dt.date) -> None:
+        """Go over to the file of ``day`` if it is a later one, and write what a write that failed has left."""
         if day > self._today.day:
             await self._finish_yesterday()
             await self._today.seal()
             following = await OpenDay.open(file_of(self._folder, day), day)
-            following.newest = following.newest or self._today.newest
+            following.follow(self._today.newest)
             self._yesterday, self._today = self._today, following
         await self._finish_yesterday()
+        if self._today.is_full:
+            await self._today.seal()
 
     async def _finish_yesterday(self) -> None:
         if self._yesterday is not None:

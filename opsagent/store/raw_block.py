@@ -3,8 +3,11 @@
 Theory of operation. What one program prints looks alike, so the texts of one template stand side by side; a
 compressor finds there what it would not find in the mixture, the more so as numbers and ids stand apart (see
 ``raw_text``). The column of templates is in order of arrival, and sorting it, stably, tells again which text belongs to
-which entry. Columns of numbers are laid out byte by byte, first all the low bytes, so that the zeros of the high
-ones are one run. A checksum comes first, SQLite has none, then which format this is.
+which entry; values that repeat stand in a table, and places of it in the column. Columns of numbers are laid out byte by
+byte, first all the low bytes, so that the zeros of the high ones are one run. A checksum comes first, SQLite has none,
+then which format this is.
+
+What is soon to be replaced is a draft: as MessagePack has it, in order of arrival.
 
 Origins and templates are numbers here: the day's file knows whose. An instant is whole microseconds. A lone
 surrogate, which UTF-8 has no bytes for, comes back as a question mark, every other character as it was.
@@ -13,8 +16,10 @@ It knows no file, and refuses bytes that are no block.
 """
 
 import datetime as dt
+import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import cramjam
@@ -23,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsagent.model.log import LogSeverity
-from opsagent.store.raw_text import Stripped, Texts, joined, stripped, whole
+from opsagent.store.raw_text import Buffer, Pause, Stripped, Texts, go_on, joined, stripped, whole
 
 # On skeletons of the corpus level 3 saves 2 %, on digits and ids nothing, and costs a fifth more.
 LEVEL = 1
@@ -34,10 +39,12 @@ REPEATING_SHARE_MAX = 0.19
 Column: TypeAlias = NDArray[np.integer[Any]]
 
 _CHECKSUM_BYTES = 4
-_FORMAT = b"\2"  # before it had a number, it was one zstd frame, which begins with another byte
+_FORMAT = b"\3"  # before it had a number, it was one zstd frame, which begins with another byte
+_DRAFT = b"\4"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
-_EXACT_SECONDS = 2**52 / 1e6  # of them, till 2112, a float tells each half microsecond
+_NOT_WHOLE = _EPOCH + _MICROSECOND
+_PLACE = np.dtype("<u2")
 _SEVERITIES = tuple(LogSeverity)  # what is stored is the place: add at the end, never reorder
 _PLACES = {severity: place for place, severity in enumerate(_SEVERITIES)}
 
@@ -50,6 +57,13 @@ class Encoded(NamedTuple):
     body: bytes
 
 
+class Ranked(NamedTuple):
+    """A column of few values that repeat: each of them once, in order of arrival, and where it is each time."""
+
+    values: Sequence[Any]
+    places: Column
+
+
 class Columns(NamedTuple):
     """Entries in order of arrival; origins and templates are the numbers, below 2^32, that the day's file gave them."""
 
@@ -57,8 +71,11 @@ class Columns(NamedTuple):
     origins: Column
     streams: Sequence[str]
     severities: Sequence[LogSeverity]
-    templates: Sequence[int]
+    templates: Ranked
     texts: Sequence[str]
+
+
+Encode: TypeAlias = Callable[[Columns, Pause], Encoded]  # ``pause`` is called between steps
 
 
 class Row(NamedTuple):
@@ -76,25 +93,22 @@ class _Numbers(msgspec.Struct, array_like=True, frozen=True):
     """All but the texts. Columns are as :func:`_planes` lays them out; streams and severities are sorted by template."""
 
     streams: tuple[str, ...]
+    templates: tuple[int, ...]
     instants: bytes  # each less the one before
     origins: bytes
+    template_places: bytes
     stream_places: bytes
     severities: bytes
-    templates: bytes
-
-
-class _Frames(NamedTuple):
-    """What is in a block, each compressed by itself."""
-
-    numbers: bytes
-    skeleton: bytes
-    digits: bytes
-    ids: bytes
 
 
 _ENCODER = msgspec.msgpack.Encoder()
 _NUMBERS = msgspec.msgpack.Decoder(_Numbers)
-_FRAMES = msgspec.msgpack.Decoder(_Frames)
+_DRAFTED = msgspec.msgpack.Decoder(
+    tuple[list[dt.datetime], list[int], list[str], list[LogSeverity], list[int], list[str]]
+)
+_SIZES = struct.Struct(
+    "<4I"
+)  # of the numbers, the skeleton, the digits and the ids, before they are compressed
 
 
 def clean(text: str) -> str:
@@ -102,49 +116,76 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
-def encoded(columns: Columns, *, is_brief: bool = False) -> Encoded:
-    """Return one or more entries as a block, a larger one for less CPU time if it ``is_brief``, soon to be replaced."""
+def ranked(values: Sequence[Any]) -> Ranked:
+    """Return a column of fewer than 65,536 different values."""
+    places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+    if len(places) == 1:
+        return Ranked([*places], np.zeros(len(values), _PLACE))
+    return Ranked([*places], np.fromiter(map(places.__getitem__, values), _PLACE, len(values)))
+
+
+def encoded(columns: Columns, pause: Pause = go_on) -> Encoded:
+    """Return one or more entries as a block. ``pause`` is called between steps."""
+    pause()
     ats, origins, streams, severities, templates, texts = columns
     instants = _instants(ats)
-    of_template = np.fromiter(templates, "<u4", len(ats))
-    order = np.argsort(of_template, kind="stable")
-    names = {name: place for place, name in enumerate(dict.fromkeys(streams))}
-    of_stream = np.zeros(len(ats), "<u4")
-    if len(names) > 1:
-        of_stream = np.fromiter(map(names.__getitem__, streams), "<u4", len(ats))
+    pause()
+    order = np.argsort(templates.places, kind="stable")
+    of_stream = ranked(streams)
     of_severity = np.frombuffer(bytes(map(_PLACES.__getitem__, severities)), "u1")
     numbers = _Numbers(
-        streams=tuple(map(clean, names)),
+        streams=tuple(map(clean, of_stream.values)),
+        templates=tuple(templates.values),
         instants=_planes(np.diff(instants, prepend=0)),
         origins=_planes(origins.astype("<u4")),
-        stream_places=_planes(of_stream[order]),
+        template_places=_planes(templates.places),
+        stream_places=_planes(of_stream.places[order]),
         severities=of_severity[order].tobytes(),
-        templates=_planes(of_template),
     )
+    pause()
     text = joined([*map(texts.__getitem__, order.tolist())])
-    parts = whole(text) if is_brief or _repeats(text) else stripped(text)
-    frames = _Frames(*map(_compressed, (_ENCODER.encode(numbers), *parts)))
-    packed = _FORMAT + _ENCODER.encode(frames)
+    pause()
+    taken_apart = whole(text) if _repeats(text) else stripped(text, pause)
+    parts: tuple[Buffer, ...] = (_ENCODER.encode(numbers), *taken_apart)
+    frames = []
+    for part in parts:
+        frames.append(_compressed(part))
+        pause()
+    packed = b"".join([_FORMAT, _SIZES.pack(*map(len, parts)), *frames])
     return Encoded(int(instants.min()), int(instants.max()), _checksum(packed) + packed)
 
 
+def drafted(columns: Columns, pause: Pause = go_on) -> Encoded:
+    """Return one or more entries as what is soon to be replaced: as small a block for much less CPU time."""
+    pause()
+    ats, origins, streams, severities, templates, texts = columns
+    of_template = np.array(templates.values)[templates.places]
+
+    def encode(streams: Sequence[str], texts: Sequence[str]) -> bytes:
+        rows = ats, origins.tolist(), streams, severities, of_template.tolist(), texts
+        return _ENCODER.encode(rows)
+
+    try:
+        draft = encode(streams, texts)
+    except UnicodeEncodeError:
+        draft = encode([*map(clean, streams)], [*map(clean, texts)])
+    pause()
+    packed = b"".join([_DRAFT, _compressed(draft)])
+    return Encoded(_instant(min(ats)), _instant(max(ats)), _checksum(packed) + packed)
+
+
 class Block:
-    """The entries of a decoded block, by their places in it.
+    """The entries of a decoded block, by their places in it."""
 
-    Raises:
-        ValueError: ``body`` is no block, or not all of one.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        packed = body[_CHECKSUM_BYTES:]
-        if not packed or _checksum(packed) != body[:_CHECKSUM_BYTES]:
-            raise ValueError("a block's checksum is wrong")
-        if not packed.startswith(_FORMAT):
-            raise ValueError("a block has a format of another version")
-        frames = _FRAMES.decode(memoryview(packed)[len(_FORMAT) :])
-        self._numbers = _NUMBERS.decode(_decompressed(frames.numbers))
-        self._templates = _column(self._numbers.templates, "<u4")
-        self._texts = Texts(Stripped(*map(_decompressed, frames[1:])))
+    def __init__(self, packed: memoryview) -> None:
+        sizes = _SIZES.unpack_from(packed)
+        parts = _decompressed(packed[_SIZES.size :])
+        ends = [*accumulate(sizes, initial=0)]
+        numbers, *texts = (parts[begin:end] for begin, end in pairwise(ends))
+        self._numbers = _NUMBERS.decode(numbers)
+        self._instants = _column(self._numbers.instants, "<i8").cumsum()
+        self._templates = _column(self._numbers.template_places, _PLACE)
+        self._texts = Texts(Stripped(*texts))
 
     def __len__(self) -> int:
         """Return how many entries there are."""
@@ -162,15 +203,57 @@ class Block:
             np.count_nonzero(self._templates < template)
             + np.count_nonzero(self._templates[:place] == template)
         )
-        instant = _column(numbers.instants, "<i8")[: place + 1].sum()
         return Row(
-            _EPOCH + int(instant) * _MICROSECOND,
+            _EPOCH + int(self._instants[place]) * _MICROSECOND,
             _number_at(numbers.origins, len(self), place),
             numbers.streams[_number_at(numbers.stream_places, len(self), by_template)],
             _SEVERITIES[numbers.severities[by_template]],
-            int(template),
+            numbers.templates[template],
             self._texts[by_template],
         )
+
+
+class Draft:
+    """The entries of one that was soon to be replaced."""
+
+    def __init__(self, packed: memoryview) -> None:
+        columns = _decompressed(packed)
+        self.size = len(columns)
+        self._columns = _DRAFTED.decode(columns)
+
+    def __len__(self) -> int:
+        """Return how many entries there are."""
+        return len(self._columns[0])
+
+    def row(self, place: int) -> Row:
+        """Return the entry at ``place``, from 0, in order of arrival."""
+        ats, origins, streams, severities, templates, texts = self._columns
+        return Row(
+            ats[place],
+            origins[place],
+            streams[place],
+            severities[place],
+            templates[place],
+            texts[place],
+        )
+
+
+def opened(body: bytes) -> Block | Draft:
+    """Return the entries of what was :func:`encoded` or :func:`drafted`.
+
+    Raises:
+        ValueError: ``body`` is no block, or not all of one.
+    """
+    packed = memoryview(body)[_CHECKSUM_BYTES:]
+    if not packed or _checksum(packed) != body[:_CHECKSUM_BYTES]:
+        raise ValueError("a block's checksum is wrong")
+    kind = _KINDS.get(bytes(packed[: len(_FORMAT)]))
+    if kind is None:
+        raise ValueError("a block has a format of another version")
+    return kind(packed[len(_FORMAT) :])
+
+
+_KINDS: dict[bytes, type[Block | Draft]] = {_FORMAT: Block, _DRAFT: Draft}
 
 
 def _repeats(text: bytearray) -> bool:
@@ -184,29 +267,34 @@ def _instants(ats: Sequence[dt.datetime]) -> Column:
     # MessagePack has a form for instants, and C code at hand that makes it: 7 ns each instead of 140. From 1970 to 2514,
     # unless the second is whole, it is 10 bytes long: two that say so, 30 bits of nanoseconds, 34 of seconds.
     count = len(ats)
-    packed = np.frombuffer(_ENCODER.encode(ats), "u1")[-10 * count :]
-    if packed.size == 10 * count:
-        forms = packed.reshape(count, 10)
-        if (forms[:, :2] == (0xD7, 0xFF)).all():
-            words = np.ascontiguousarray(forms[:, 2:]).view(">u8").ravel()
-            seconds, nanoseconds = words & np.uint64(0x3FFFFFFFF), words >> np.uint64(34)
-            return (seconds * np.uint64(1_000_000) + nanoseconds // np.uint64(1000)).astype("<i8")
-    seconds = np.fromiter(map(dt.datetime.timestamp, ats), "f8", count)
-    if np.abs(seconds).max() < _EXACT_SECONDS:
-        microseconds: Column = np.rint(seconds * 1_000_000).astype("<i8")
-        return microseconds
-    return np.fromiter(((at - _EPOCH) // _MICROSECOND for at in ats), "<i8", count)
+    wholes = [place for place, at in enumerate(ats) if not at.microsecond]
+    shifted = [*ats]
+    for place in wholes:
+        shifted[place] = _NOT_WHOLE
+    packed = np.frombuffer(_ENCODER.encode(shifted), "u1")[-10 * count :]
+    forms = packed.reshape(-1, 10) if packed.size == 10 * count else packed
+    if forms.ndim == 1 or not (forms[:, :2] == (0xD7, 0xFF)).all():
+        return np.fromiter(map(_instant, ats), "<i8", count)
+    words = np.ascontiguousarray(forms[:, 2:]).view(">u8").ravel()
+    seconds, nanoseconds = words & np.uint64(0x3FFFFFFFF), words >> np.uint64(34)
+    instants = (seconds * np.uint64(1_000_000) + nanoseconds // np.uint64(1000)).astype("<i8")
+    instants[wholes] = [_instant(ats[place]) for place in wholes]
+    return instants
 
 
-def _compressed(part: bytes) -> bytes:
-    return bytes(cramjam.zstd.compress(part, level=LEVEL)) if part else b""
+def _instant(at: dt.datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND
 
 
-def _decompressed(part: bytes) -> bytes:
-    return bytes(cramjam.zstd.decompress(part)) if part else b""
+def _compressed(part: Buffer) -> Buffer:
+    return memoryview(cramjam.zstd.compress(part, level=LEVEL)) if part else b""
 
 
-def _checksum(packed: bytes) -> bytes:
+def _decompressed(frames: Buffer) -> memoryview:
+    return memoryview(cramjam.zstd.decompress(frames))
+
+
+def _checksum(packed: Buffer) -> bytes:
     return zlib.crc32(packed).to_bytes(_CHECKSUM_BYTES, "little")
 
 
@@ -215,7 +303,7 @@ def _planes(column: Column) -> bytes:
     return column.view("u1").reshape(len(column), column.itemsize).T.tobytes()
 
 
-def _column(planes: bytes, dtype: str) -> Column:
+def _column(planes: bytes, dtype: str | np.dtype[Any]) -> Column:
     """Return the numbers that :func:`_planes` laid out."""
     planar = np.frombuffer(planes, "u1").reshape(np.dtype(dtype).itemsize, -1)
     return np.ascontiguousarray(planar.T).view(dtype).ravel()

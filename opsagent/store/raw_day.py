@@ -9,6 +9,9 @@ A pointer that was given out must never come to mean another entry. After a kill
 given out and lost, but fewer than ``BLOCK_ROWS`` were, because whoever fills a block waits until it is written: so
 many are left out. A -wal file beside the file tells that its writer was killed.
 
+Entries in memory, and those of blocks at hand, are read on the loop; for the others, on a thread, writing makes way (see
+``raw_way``).
+
 A call that is cancelled while the file is written may be made again: the same is written once more.
 It is written and read by one task at a time, but for ``entry``, which may be called at any time.
 """
@@ -23,7 +26,7 @@ from typing import TypeVar
 from opsagent.model.log import LogEntry, LogOrigin, StoredEntry
 from opsagent.ports import Terminal
 from opsagent.store.database import Database
-from opsagent.store.raw_block import clean
+from opsagent.store.raw_block import Encode, clean, drafted, encoded
 from opsagent.store.raw_file import (
     BLOCK_CHARACTERS,
     BLOCK_ROWS,
@@ -37,6 +40,7 @@ from opsagent.store.raw_file import (
     totals,
     write,
 )
+from opsagent.store.raw_way import RightOfWay
 
 T = TypeVar("T")
 
@@ -49,9 +53,10 @@ class OpenDay:
     def __init__(self, day: dt.date, database: Database, held: Totals, first: int) -> None:
         self.day = day
         self.rows = held.rows
-        self.newest = instant_of(held.latest)
+        self._newest_before = instant_of(held.latest)  # of what was written
         self._database = database
         self._reader = BlockReader()
+        self._way = RightOfWay()
         self._first = first
         self._durable = first - 1
         self._held = Taken.empty()
@@ -80,14 +85,23 @@ class OpenDay:
         """Whether there is enough for a block."""
         return len(self._held.texts) >= BLOCK_ROWS or self._characters >= BLOCK_CHARACTERS
 
+    @property
+    def newest(self) -> dt.datetime | None:
+        """The latest instant of what was taken in; None before any."""
+        return _latest(self._newest_before, *self._held.ats)
+
+    def follow(self, newest: dt.datetime | None) -> None:
+        """Let ``newest`` be what it was before any of today."""
+        self._newest_before = self._newest_before or newest
+
     def take(self, origin: LogOrigin, entries: Sequence[LogEntry]) -> int:
         """Take entries in; return the row number of the first."""
-        held, row = self._held, self._first + len(self._held.texts)
+        held = self._held
+        row = self._first + len(held.texts)
         if entries:
             ats, streams, severities, template_ids, templates, texts, is_new, _ = zip(
                 *entries, strict=True
             )
-            self.newest = max(ats) if self.newest is None else max(self.newest, *ats)
             held.ats.extend(ats)
             held.streams.extend(streams)
             held.severities.extend(severities)
@@ -103,32 +117,38 @@ class OpenDay:
 
     async def seal(self) -> None:
         """Write all that is in memory as whole blocks and let go of it. Raises: Terminal."""
-        await self._write(self._first, is_brief=False)
+        await self._write(self._first, encoded)
         self._let_go()
 
     async def sync(self) -> None:
         """Make durable what was taken in. Raises: Terminal."""
-        await self._write(self._durable + 1, is_brief=True)
+        await self._write(self._durable + 1, drafted)
 
-    async def _write(self, first: int, *, is_brief: bool) -> None:
+    async def _write(self, first: int, encode: Encode) -> None:
         """Write what is in memory from row ``first`` on."""
         taken = self._held.part(first - self._first)  # a copy, for the thread alone
         if taken.texts:
             # What a failed write has numbered is void: the next one shall not know it.
             numbers, self._numbers = self._numbers, Numbers.none()
             origins = [*self._origins][len(numbers.origins) :]
-            await self._database.write(
-                lambda db: write(db, first, taken, origins, numbers, is_brief=is_brief)
+            latest = await self._database.write(
+                lambda db: write(
+                    db, first, taken, origins, numbers, lambda rows: encode(rows, self._way.give)
+                )
             )
             if len(numbers.templates) < NAMES_MAX:
                 self._numbers = numbers
+            self._newest_before = _latest(self._newest_before, instant_of(latest))
             self._durable = first + len(taken.texts) - 1
 
     async def entry(self, row: int) -> StoredEntry | None:
         """Return one entry, None if there is no such row. Raises: Terminal."""
-        if row < self._first:
+        if row >= self._first:
+            return self._from_memory(row) if row < self._first + len(self._held.texts) else None
+        if found := self._reader.recent(self.day, row):
+            return found
+        with self._way.taken():
             return await self._read(lambda db: self._reader.entry(db, self.day, row))
-        return self._from_memory(row) if row < self._first + len(self._held.texts) else None
 
     async def search(self, query: str, limit: int) -> list[StoredEntry]:
         """Return first entries that match an FTS5 query and are written, newest first. Raises: Terminal."""
@@ -174,6 +194,10 @@ class OpenDay:
                 f"{self._database.path}: what is stored cannot be read ({error}): "
                 "restore a copy of it, or move it and its -wal and -shm away to begin anew"
             ) from error
+
+
+def _latest(*instants: dt.datetime | None) -> dt.datetime | None:
+    return max(filter(None, instants), default=None)
 
 
 def _is_left_open(path: Path) -> bool:

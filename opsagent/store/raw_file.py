@@ -14,15 +14,26 @@ import datetime as dt
 import sqlite3
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 
 from opsagent.model.log import LogOrigin, LogSeverity, StoredEntry
 from opsagent.store.codec import Codec
-from opsagent.store.raw_block import Block, Columns, Row, clean, encoded
+from opsagent.store.raw_block import (
+    Block,
+    Columns,
+    Draft,
+    Encoded,
+    Ranked,
+    Row,
+    clean,
+    opened,
+    ranked,
+)
 from opsagent.store.schema import Migrations, Schema
 
 # What a block shall be. Larger ones make smaller files and slower reads. Measured on lines of 140 characters that
@@ -138,10 +149,9 @@ def write(
     taken: Taken,
     origins: Sequence[LogOrigin],
     numbers: Numbers,
-    *,
-    is_brief: bool,
-) -> None:
-    """Store one or more entries in place of whatever stands from row ``first`` on.
+    encode: Callable[[Columns], Encoded],
+) -> int:
+    """Store one or more entries in place of whatever stands from row ``first`` on; return their latest instant.
 
     Args:
         db: in a transaction.
@@ -149,32 +159,37 @@ def write(
         taken: the entries.
         origins: those whose numbers are not known yet, in the order of their places.
         numbers: saves looking up, and is added to; what is added holds if the transaction is committed.
-        is_brief: they will be replaced soon.
+        encode: makes a block.
     """
     db.execute("DELETE FROM log_blocks WHERE first >= ?", (first,))
-    names = [_ORIGIN.encode(origin) for origin in origins]
+    of_origin = [_ORIGIN.encode(origin) for origin in origins]
     of_name: dict[str, int] = {}
-    _number(db, "origins", names, of_name)
-    numbers.origins.extend(map(of_name.__getitem__, names))
+    _number(db, "origins", of_origin, of_name)
+    numbers.origins.extend(map(of_name.__getitem__, of_origin))
     of_place = np.array(numbers.origins)
+    latest = []
     for begin, part in _parts(taken):
-        new = _number(db, "templates", part.template_ids, numbers.templates)
+        names, of_template = ranked(part.template_ids)
+        new = _number(db, "templates", names, numbers.templates)
         _index(db, first + begin, part, new)
         columns = Columns(
             ats=part.ats,
             origins=of_place[np.frombuffer(part.places, "u4")],
             streams=part.streams,
             severities=part.severities,
-            templates=[*map(numbers.templates.__getitem__, part.template_ids)],
+            templates=Ranked([*map(numbers.templates.__getitem__, names)], of_template),
             texts=part.texts,
         )
-        row = (first + begin, len(part.ats), *encoded(columns, is_brief=is_brief))
+        block = encode(columns)
+        latest.append(block.latest)
+        row = (first + begin, len(part.ats), *block)
         db.execute("INSERT INTO log_blocks VALUES (?, ?, ?, ?, ?)", row)
+    return max(latest)
 
 
 def _parts(taken: Taken, begin: int = 0) -> Iterator[tuple[int, Taken]]:
     """Yield halves, and halves of them, until each is less than twice what a block shall be, or one entry."""
-    count, characters = len(taken.ats), sum(map(len, taken.texts))
+    count, characters = len(taken.texts), sum(map(len, taken.texts))
     if count == 1 or (count < 2 * BLOCK_ROWS and characters < 2 * BLOCK_CHARACTERS):
         yield begin, taken
         return
@@ -184,10 +199,10 @@ def _parts(taken: Taken, begin: int = 0) -> Iterator[tuple[int, Taken]]:
 
 
 def _number(
-    db: sqlite3.Connection, table: str, names: Iterable[str], numbers: dict[str, int]
+    db: sqlite3.Connection, table: str, names: Sequence[str], numbers: dict[str, int]
 ) -> list[str]:
     """Put the numbers of all names into ``numbers``; return those names that had none yet."""
-    wanted = {name: clean(name) for name in dict.fromkeys(names) if name not in numbers}
+    wanted = {name: clean(name) for name in names if name not in numbers}
     if not wanted:
         return []
     marks = ", ".join("?" * len(wanted))
@@ -238,11 +253,23 @@ def phrases(words: str) -> str:
 
 
 class BlockReader:
-    """Reads entries of any day. It keeps a few decoded blocks, and some names, and belongs to one thread."""
+    """Reads entries of any day. It keeps a few decoded blocks, and some names.
+
+    It is used by one thread, but for :meth:`recent`, which any may call.
+    """
 
     def __init__(self) -> None:
-        self._recent: OrderedDict[tuple[dt.date, int], Block] = OrderedDict()
+        self._recent: OrderedDict[tuple[dt.date, int], Block | Draft] = OrderedDict()
+        self._lock = Lock()  # of _recent, held for microseconds
         self._names: dict[tuple[dt.date, int, int], tuple[LogOrigin, str]] = {}
+
+    def recent(self, day: dt.date, row: int) -> StoredEntry | None:
+        """Return one entry of a day without its file; None if that takes the file, or there is no such row."""
+        if (found := self._find(day, row)) is None:
+            return None
+        read = found[1].row(row - found[0])
+        names = self._names.get((day, read.origin, read.template))
+        return None if names is None else _stored(day, row, read, names)
 
     def entry(self, db: sqlite3.Connection, day: dt.date, row: int) -> StoredEntry | None:
         """Return one entry of the day whose file ``db`` is, None if it has no such row.
@@ -250,17 +277,18 @@ class BlockReader:
         Raises:
             ValueError: the file holds something else than what was written.
         """
-        for (of_day, first), block in self._recent.items():
-            if of_day == day and first <= row < first + len(block):
-                self._recent.move_to_end((of_day, first))
-                return self._stored(db, day, row, block.row(row - first))
-        query = "SELECT first, body FROM log_blocks WHERE first <= ? ORDER BY first DESC LIMIT 1"
-        for first, body in db.execute(query, (row,)).fetchall():
-            block = Block(body)
-            if row < first + len(block):
-                self._keep(day, first, block)
-                return self._stored(db, day, row, block.row(row - first))
-        return None
+        found = self._find(day, row) or self._load(db, day, row)
+        if found is None:
+            return None
+        read = found[1].row(row - found[0])
+        key = (day, read.origin, read.template)
+        names = self._names.get(key)
+        if names is None:
+            names = _names(db, read.origin, read.template)
+            if len(self._names) >= RECENT_NAMES:
+                self._names.clear()
+            self._names[key] = names
+        return _stored(day, row, read, names)
 
     def search(
         self, db: sqlite3.Connection, day: dt.date, query: str, limit: int
@@ -273,31 +301,49 @@ class BlockReader:
         found = (self.entry(db, day, row) for (row,) in rows)
         return [entry for entry in found if entry is not None]
 
-    def _stored(self, db: sqlite3.Connection, day: dt.date, row: int, read: Row) -> StoredEntry:
-        key = (day, read.origin, read.template)
-        names = self._names.get(key)
-        if names is None:
-            names = _names(db, read.origin, read.template)
-            if len(self._names) >= RECENT_NAMES:
-                self._names.clear()
-            self._names[key] = names
-        origin, template_id = names
-        return StoredEntry(
-            pointer=pointer(day, row),
-            origin=origin,
-            at=read.at,
-            stream=read.stream,
-            severity=read.severity,
-            template_id=template_id,
-            text=read.text,
-        )
+    def _find(self, day: dt.date, row: int) -> tuple[int, Block | Draft] | None:
+        """Return the block at hand that has a row, and its first row."""
+        with self._lock:
+            for (of_day, first), block in self._recent.items():
+                if of_day == day and first <= row < first + len(block):
+                    self._recent.move_to_end((of_day, first))
+                    return first, block
+        return None
 
-    def _keep(self, day: dt.date, first: int, block: Block) -> None:
-        self._recent[day, first] = block
-        size = sum(each.size for each in self._recent.values())
-        while len(self._recent) > 1 and (len(self._recent) > RECENT_BLOCKS or size > RECENT_BYTES):
-            _, oldest = self._recent.popitem(last=False)
-            size -= oldest.size
+    def _load(
+        self, db: sqlite3.Connection, day: dt.date, row: int
+    ) -> tuple[int, Block | Draft] | None:
+        """Return the block of the file that has a row, and its first row, and keep it at hand."""
+        query = "SELECT first, body FROM log_blocks WHERE first <= ? ORDER BY first DESC LIMIT 1"
+        for first, body in db.execute(query, (row,)).fetchall():
+            block = opened(body)
+            if row < first + len(block):
+                self._keep(day, first, block)
+                return first, block
+        return None
+
+    def _keep(self, day: dt.date, first: int, block: Block | Draft) -> None:
+        with self._lock:
+            self._recent[day, first] = block
+            size = sum(each.size for each in self._recent.values())
+            while len(self._recent) > 1 and (
+                len(self._recent) > RECENT_BLOCKS or size > RECENT_BYTES
+            ):
+                _, oldest = self._recent.popitem(last=False)
+                size -= oldest.size
+
+
+def _stored(day: dt.date, row: int, read: Row, names: tuple[LogOrigin, str]) -> StoredEntry:
+    origin, template_id = names
+    return StoredEntry(
+        pointer=pointer(day, row),
+        origin=origin,
+        at=read.at,
+        stream=read.stream,
+        severity=read.severity,
+        template_id=template_id,
+        text=read.text,
+    )
 
 
 def pointer(day: dt.date, row: int) -> str:

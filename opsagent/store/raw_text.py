@@ -15,7 +15,7 @@ only its own bytes are put together; what was taken out before it is counted.
 """
 
 from binascii import hexlify, unhexlify
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
@@ -29,7 +29,6 @@ Places: TypeAlias = NDArray[np.signedinteger[Any]]
 
 _END = 0xFF
 _OF_ID = 0xFE
-_FEW = 8192  # bytes
 _ZERO = ord("0")
 _DIGITS = 10
 _MARKS_AND_DIGITS = 3 + _DIGITS  # "-", ".", "/", which stand in front of zero
@@ -42,12 +41,20 @@ _ONES_ABOVE = np.array([8 - (code ^ 0xFF).bit_length() for code in range(256)])
 _ONES_BELOW = np.array([(~code & code + 1).bit_length() - 1 for code in range(256)])
 
 
+Buffer: TypeAlias = bytes | memoryview
+Pause: TypeAlias = Callable[[], None]
+
+
 class Stripped(NamedTuple):
     """Texts without what differs, and that."""
 
-    skeleton: bytes
-    digits: bytes
-    ids: bytes
+    skeleton: Buffer
+    digits: Buffer
+    ids: Buffer
+
+
+def go_on() -> None:
+    """Make no pause."""
 
 
 def joined(texts: Sequence[str]) -> bytearray:
@@ -63,18 +70,21 @@ def whole(text: bytearray) -> Stripped:
     return Stripped(bytes(text), b"", b"")
 
 
-def stripped(text: bytearray) -> Stripped:
-    """Return joined texts as :class:`Texts` takes them. ``text`` is spoilt."""
+def stripped(text: bytearray, pause: Pause = go_on) -> Stripped:
+    """Return joined texts as :class:`Texts` takes them. ``text`` is spoilt; ``pause`` is called between steps."""
     skeleton = np.frombuffer(text, "u1")
     in_ids = _within(*_runs(_may_be_id(skeleton), ID_LENGTH_MIN))
+    pause()
     characters = skeleton[in_ids].tobytes()
     skeleton[in_ids] = np.frombuffer(characters.translate(_FILLED), "u1")
     nibbles = characters.translate(None, _MARKS)
+    pause()
     values = skeleton - _ZERO
     is_digit = values < _DIGITS
     digits = skeleton[np.flatnonzero(is_digit)].tobytes()
     values *= is_digit
     skeleton -= values
+    pause()
     return Stripped(skeleton.tobytes(), _packed(digits), _packed(nibbles))
 
 
@@ -84,6 +94,7 @@ class Texts:
     def __init__(self, parts: Stripped) -> None:
         self._parts = parts
         self._bytes = np.frombuffer(parts.skeleton, "u1")
+        self._ends = np.flatnonzero(self._bytes == _END)
 
     @property
     def size(self) -> int:
@@ -92,14 +103,16 @@ class Texts:
 
     def __getitem__(self, place: int) -> str:
         """Return one text."""
-        begin = _place_of(self._bytes == _END, place - 1) + 1 if place else 0
-        text = self._bytes[begin : self._parts.skeleton.index(_END, begin)].copy()
+        if place >= len(self._ends):
+            raise ValueError("fewer texts than entries")
+        begin = int(self._ends[place - 1]) + 1 if place else 0
+        text = self._bytes[begin : self._ends[place]].copy()
         if self._parts.digits:
             self._put_back(text, _ZERO, self._parts.digits, begin)
         self._put_back(text, _OF_ID, self._parts.ids, begin)
         return text.tobytes().decode()
 
-    def _put_back(self, text: Bytes, mark: int, packed: bytes, begin: int) -> None:
+    def _put_back(self, text: Bytes, mark: int, packed: Buffer, begin: int) -> None:
         """Fill in what was taken out of the text at ``begin`` wherever it has the mark."""
         marks = text == mark
         if count := int(np.count_nonzero(marks)):
@@ -111,22 +124,6 @@ class Texts:
 def _packed(characters: bytes) -> bytes:
     """Return hexadecimal characters two a byte; there is one more at the end if they are odd."""
     return unhexlify(characters + b"0" * (len(characters) % 2))
-
-
-def _place_of(flags: NDArray[np.bool_], number: int) -> int:
-    """Return where the true flag is that has ``number`` of them before it. Raises ValueError: there is none."""
-    begin, end = 0, len(flags)
-    while end - begin > _FEW:  # to list the places of all costs five times as much
-        middle = (begin + end) // 2
-        before = int(np.count_nonzero(flags[begin:middle]))
-        if number < before:
-            end = middle
-        else:
-            begin, number = middle, number - before
-    places = np.flatnonzero(flags[begin:end])
-    if number >= len(places):
-        raise ValueError("fewer texts than entries")
-    return begin + int(places[number])
 
 
 def _may_be_id(text: Bytes) -> NDArray[np.bool_]:
