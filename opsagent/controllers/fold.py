@@ -71,12 +71,15 @@ class Fold:
         if waiting := self._inbox.drain(BUNCH_MAX):
             return waiting
         due = self._pipeline.next_due()
-        seconds = None if due is None else max(0.0, (due - self._clock.now()).total_seconds())
-        try:
-            async with asyncio.timeout(seconds):
-                first = await self._inbox.get()
-        except TimeoutError:
-            return ()
+        if due is None:
+            first = await self._inbox.get()
+        else:
+            seconds = max(0.0, (due - self._clock.now()).total_seconds())
+            try:
+                async with asyncio.timeout(seconds):
+                    first = await self._inbox.get()
+            except TimeoutError:
+                return ()
         return [first, *self._inbox.drain(BUNCH_MAX - 1)]
 
     def _apply(self, item: Input, now: dt.datetime) -> Step:

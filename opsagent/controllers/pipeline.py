@@ -45,6 +45,7 @@ from opsagent.model.incident import Incident
 from opsagent.model.kube import KubeObject
 from opsagent.model.notification import Notification
 from opsagent.model.plan import PlanRecord
+from opsagent.model.quick import quick
 from opsagent.model.signal import Change, RawRow, RowType
 from opsagent.model.workload import Workload
 from opsagent.ports import Batch, Snapshot
@@ -68,6 +69,7 @@ class Step:
 
 
 NOTHING = Step()
+_RawRow, _Batch, _Step = quick(RawRow), quick(Batch), quick(Step)  # one of each an observation
 
 
 def merge(steps: Iterable[Step]) -> Step:
@@ -159,16 +161,16 @@ class Pipeline:
         """Fold one observation: redact, number, join, judge."""
         self._seq += 1
         safe = None if item is None else self._redactor.redact(item)
-        row = RawRow(self._seq, at, row_type, kind, safe)
+        row = _RawRow(self._seq, at, row_type, kind, safe)
         if self._inventory.renew(row):
-            return Step(Batch(rows=(row,)))
+            return _Step(_Batch((row,)))
         is_judged = kind in JOINED_KINDS
         concerned = self._inventory.concerned(row) if is_judged else set()
         changes = self._inventory.apply(row)
         if is_judged:
             concerned |= self._inventory.concerned(row)
         is_news = row_type is RowType.SYNCED and kind not in self._synced
-        steps = [Step(Batch(rows=(row,), changes=changes))]
+        steps = [_Step(_Batch((row,), changes))]
         if is_news:
             self._synced.add(kind)
             concerned |= self._everything()

@@ -87,6 +87,7 @@ from opsagent.model.kube_workload import (
     ScalingMetric,
     StatefulSet,
 )
+from opsagent.model.quick import quick
 
 __all__ = (
     "EVERYTHING",
@@ -220,6 +221,7 @@ TYPES: Mapping[Kind, type[KubeObject]] = {
     Kind.LEASE: Lease,
 }
 _KIND_BY_TYPE: Mapping[type, Kind] = {type_: kind for kind, type_ in TYPES.items()}
+_Entity = quick(Entity)
 
 
 def kind_of(item: KubeObject) -> Kind:
@@ -229,7 +231,8 @@ def kind_of(item: KubeObject) -> Kind:
 
 def entity_of(item: KubeObject) -> Entity:
     """Return the name of ``item``."""
-    return Entity(kind_of(item), item.meta.namespace, item.meta.name)
+    meta = item.meta
+    return _Entity(_KIND_BY_TYPE[type(item)], meta.namespace, meta.name)
 
 
 def ref_of(item: KubeObject) -> Ref:

@@ -34,6 +34,7 @@ from opsagent.model.kube import (
     ReplicaSet,
     entity_of,
 )
+from opsagent.model.quick import quick
 from opsagent.model.signal import Change, ChangeType, RawRow, RowType
 from opsagent.model.workload import Workload
 from opsagent.signals.change import changes
@@ -54,6 +55,9 @@ T = TypeVar("T", bound=KubeObject)
 class _Held:
     item: KubeObject
     pointer: str
+
+
+_held_of = quick(_Held)
 
 
 class Inventory:
@@ -95,7 +99,7 @@ class Inventory:
         held = held_of_kind.get(entity)
         if held is None or not _says_the_same(held.item, row.item):
             return False
-        held_of_kind[entity] = _Held(row.item, f"raw:{row.seq}")
+        held_of_kind[entity] = _held_of(row.item, f"raw:{row.seq}")
         self.topology.renew(row.item)
         return True
 
@@ -160,7 +164,7 @@ class Inventory:
         assert row.item is not None  # SYNCED carries none and is turned away before
         if old is not None and _links(old) != _links(row.item):
             self._unlink(entity, old)
-        self._held[row.kind][entity] = _Held(row.item, f"raw:{row.seq}")
+        self._held[row.kind][entity] = _held_of(row.item, f"raw:{row.seq}")
         self._by_uid[row.item.meta.uid] = entity
         for index, uid in self._indexes(row.item):
             index.setdefault(uid, {})[entity] = None
