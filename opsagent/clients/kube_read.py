@@ -5,7 +5,7 @@ Refuses to be an informer: it holds no state but a counter, and answers Gone whe
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 from opsagent.clients import kube_wire as wire
 from opsagent.clients.kube_path import collection_path, object_path
@@ -34,14 +34,16 @@ class LineFraming:
         self._size = 0
         self.dropped_total = 0
 
-    def feed(self, chunk: bytes) -> Iterator[wire.Block]:
-        """Yield blocks of the whole lines that ``chunk`` completes, in order.
+    def feed(self, chunk: bytes) -> Sequence[wire.Block]:
+        """Return blocks of the whole lines that ``chunk`` completes, in order.
 
         Only the line that begins in an earlier chunk is copied; the others are seen where they are.
         """
         if not self._size and len(chunk) <= self._bytes_max and chunk.endswith(b"\n"):
-            yield chunk  # most chunks are whole lines
-            return
+            return (chunk,)  # most chunks are whole lines
+        return list(self._cut(chunk))
+
+    def _cut(self, chunk: bytes) -> Iterator[wire.Block]:
         first, last = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1
         if first:
             self._add(chunk[:first])
@@ -133,7 +135,7 @@ class KubeReader:
             framing = LineFraming(EVENT_BYTES_MAX)
             async for chunk in chunks:
                 dropped_before = framing.dropped_total
-                blocks = list(framing.feed(chunk))
+                blocks = framing.feed(chunk)
                 self._malformed_total += framing.dropped_total - dropped_before
                 for block in blocks:
                     for event in self._events(kind, block):
