@@ -18,7 +18,7 @@ from opsagent.model.incident import IncidentState
 from opsagent.sim import ImageBehaviour, ImageRegistry
 from opsagent.sim.model import ScriptedModel
 from opsagent.sim.scripts import SCRIPTS
-from opsagent.store.raw_block import Block
+from opsagent.store.raw_block import opened
 from tests.corpus.canaries import FORMS, Canary, planted
 from tests.fakes.virtual_time import run
 from tests.scenarios.places import box
@@ -84,7 +84,7 @@ def packed(value: object) -> str:
     """Return what a block of log entries holds: its numbers and ids stand apart from its words."""
     if not isinstance(value, bytes):
         return str(value)
-    block = Block(value)
+    block = opened(value)
     return "\n".join(str(block.row(place)) for place in range(len(block)))
 
 
