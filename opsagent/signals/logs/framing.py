@@ -37,16 +37,37 @@ class Line(NamedTuple):
     text: str
 
 
-class Parted(NamedTuple):
-    """Lines that are not framed yet, with stamps and without; ``alikes`` are their texts as ``words`` makes them.
+class Parted(bytes):
+    """Whole lines behind stamps of one form, none of them framed yet.
 
-    What cannot be decoded stands there as surrogates.
+    ``lines`` are the same as texts, what cannot be decoded as surrogates; ``ats`` their stamps; ``texts`` what stands
+    behind; ``alikes`` that as ``words`` makes it.
     """
 
     lines: list[str]
     ats: list[dt.datetime]
     texts: list[str]
     alikes: list[bytes]
+
+
+def part(chunk: bytes) -> Parted | None:
+    """Return ``chunk`` in parts; None if it is anything else than whole lines behind stamps of one form."""
+    prefix = _API_PREFIX.match(chunk)
+    if prefix is None or chunk[-1:] != b"\n":
+        return None
+    parted = Parted(chunk)
+    # A newline and a stamp made alike stand nowhere but where a line begins.
+    _, *parted.alikes = made_alike(b"\n" + chunk[:-1]).split(b"\n" + made_alike(prefix[0]))
+    parted.lines = chunk.decode(errors="surrogateescape").split("\n")[:-1]
+    if len(parted.alikes) != len(parted.lines):
+        return None
+    end = prefix.end()
+    try:
+        parted.ats = [*map(dt.datetime.fromisoformat, [line[: end - 1] for line in parted.lines])]
+    except ValueError:  # the 31st of February
+        return None
+    parted.texts = [line[end:] for line in parted.lines]
+    return parted
 
 
 @dataclass(slots=True)
@@ -89,22 +110,14 @@ class Framer:
         return [line for line in lines if line is not None]
 
     def parted(self, chunk: bytes) -> Parted | None:
-        """Return whole lines behind stamps of one form, and count them; None if ``chunk`` is anything else."""
-        prefix = _API_PREFIX.match(chunk)
-        if prefix is None or self._held or not self._has_stamps or chunk[-1:] != b"\n":
+        """Return ``chunk`` in parts, and count it; None if it is not whole lines behind stamps of one form."""
+        if self._held or not self._has_stamps:
             return None
-        _, *alikes = made_alike(b"\n" + chunk[:-1]).split(b"\n" + made_alike(prefix[0]))
-        if len(alikes) != chunk.count(b"\n"):
-            return None
-        lines = chunk.decode(errors="surrogateescape").split("\n")[:-1]
-        end = prefix.end()
-        try:
-            ats = [dt.datetime.fromisoformat(line[: end - 1]) for line in lines]
-        except ValueError:  # the 31st of February
-            return None
-        self.framed.bytes += len(chunk)
-        self.framed.lines += len(lines)
-        return Parted(lines, ats, [line[end:] for line in lines], alikes)
+        parted = chunk if isinstance(chunk, Parted) else part(chunk)
+        if parted is not None:
+            self.framed.bytes += len(chunk)
+            self.framed.lines += len(parted.lines)
+        return parted
 
     def each(self, lines: list[str]) -> list[Line]:
         """Return the lines that parted ones complete."""

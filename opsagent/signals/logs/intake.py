@@ -18,14 +18,14 @@ A line that arrives again after a reconnect is not known here: the source compar
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
 from typing import TypeAlias
 
 from opsagent.model.log import LogEntry, LogSeverity
 from opsagent.signals.logs.framing import Framed, Framer, Line
-from opsagent.signals.logs.joining import Joiner, Record, is_single
+from opsagent.signals.logs.joining import Joiner, Record
 from opsagent.signals.logs.lines import Known
 from opsagent.signals.logs.mining import Miner
 from opsagent.signals.logs.reading import Reading, read
@@ -72,12 +72,12 @@ class LogIntake:
         parted = self._framer.parted(chunk)
         if parted is None:
             return self._spelled_out(self._framer.feed(chunk), now)
-        lines, ats, texts, alikes = parted
-        found = self._scrubber.lines.find_each(alikes, texts)
-        heard = [*zip(ats, repeat(""), texts, alikes, found)]
+        lines, texts, alikes = parted.lines, parted.texts, parted.alikes
+        found, others = self._scrubber.lines.find_each(alikes, texts)
+        heard = [*zip(parted.ats, repeat(""), texts, alikes, found)]
         entries: list[LogEntry] = []
         begin = 0
-        for end in [*_not_single(texts, found), len(lines)]:
+        for end in [*others, len(lines)]:
             entries += self._singles(heard[begin:end], lines[begin:end], now)
             entries += self._spelled_out(self._framer.each(lines[end : end + 1]), now)
             begin = end + 1
@@ -132,10 +132,9 @@ class LogIntake:
             template = None if known is None else seen(known[1])
             if known is None or template is None:
                 entries.append(self._read(Record(at, stream, (text,)), line, now))
-                continue
-            is_new = template.count == 1
-            made = at, stream, known[0], template.id, template.text, text, is_new, 0
-            entries.append(_entry(made))
+            else:
+                made = at, stream, known[0], template.id, template.text, text, False, 0
+                entries.append(_entry(made))
         return entries
 
     def _read(self, record: Record, line: bytes, now: dt.datetime) -> LogEntry:
@@ -172,13 +171,6 @@ class LogIntake:
         text = "\n".join(lines)
         template, _ = self._miner.mine(_message(reading.message, lines))
         return template, text if self._scrubber.is_harmless(alike(text)) else scrub(text)
-
-
-def _not_single(texts: list[str], found: list[Known | None]) -> Iterator[int]:
-    """Yield the places of the lines that may be no records by themselves."""
-    for place, (text, known) in enumerate(zip(texts, found, strict=True)):
-        if not (known[2] if known is not None else is_single(text)):
-            yield place
 
 
 def _parted(text: str, line: bytes, message: str) -> tuple[bytes, bytes]:

@@ -134,8 +134,9 @@ def is_single(text: str) -> bool:
     """Tell whether a text of ``Parted`` is a line as it is, goes on with no record but a key, and opens no key."""
     if not is_framed_as_it_is(text) or _opens_key(text):
         return False
-    goes_on = not text or text[0].isspace() or _GO.match(text) or _TRACE.match(text)
-    return _BEGINS.match(text) is not None or not goes_on
+    if _BEGINS.match(text):
+        return True
+    return not (not text or text[0].isspace() or _GO.match(text) or _TRACE.match(text))
 
 
 def _opens_key(text: str) -> bool:

@@ -63,12 +63,19 @@ class LineMemo:
             self._keep(alike, known)
         return None if known.is_json and not _is_json(text) else known
 
-    def find_each(self, alikes: Sequence[bytes], texts: Sequence[str]) -> list[Known | None]:
-        """Return what is known of each of these lines."""
-        return [
-            known if known is not None and not known[3] else self.find(alike, text)
-            for known, alike, text in zip(map(self._young.get, alikes), alikes, texts, strict=True)
-        ]
+    def find_each(
+        self, alikes: Sequence[bytes], texts: Sequence[str]
+    ) -> tuple[list[Known | None], list[int]]:
+        """Return what is known of each of these lines, and the places of those that may be no records by themselves."""
+        found = [*map(self._young.get, alikes)]
+        others = []
+        for at, known in enumerate(found):
+            if known is not None and known[2] and not known[3]:
+                continue
+            now_known = found[at] = self.find(alikes[at], texts[at])
+            if not (is_single(texts[at]) if now_known is None else now_known.is_single):
+                others.append(at)
+        return found, others
 
     def remember(self, alike: bytes, text: str, reading: Reading, shape: Shape) -> None:
         """Remember a harmless line, if what was read depends on nothing but the line made alike."""

@@ -55,12 +55,15 @@ class Miner:
     def seen(self, shape: Shape) -> Template | None:
         """Count one line if its shape is known, and return its template; else None, and nothing is counted."""
         template = self._known.get(shape)
-        return None if template is None or template.into is not None else self._counted(template)
+        if template is None or template.into is not None:
+            return None
+        template.count += 1
+        self.lines = template.last = self.lines + 1
+        return template
 
     def _counted(self, template: Template) -> Template:
         template.count += 1
-        self.lines += 1
-        template.last = self.lines
+        self.lines = template.last = self.lines + 1
         return template
 
     def templates(self) -> tuple[Template, ...]:

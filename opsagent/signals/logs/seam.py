@@ -27,7 +27,6 @@ and only those of its last two seconds get keys. What is kept is the same as if 
 """
 
 import datetime as dt
-import re
 from array import array
 from bisect import bisect_left
 from collections import Counter
@@ -35,7 +34,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from opsagent.signals.logs.framing import LINE_BYTES_MAX
+from opsagent.signals.logs.framing import LINE_BYTES_MAX, Parted, part
 
 HEAD_BYTES = LINE_BYTES_MAX + 64  # with the longest stamp
 KEYS_MAX = 65_536  # of one second: 512 KiB
@@ -43,9 +42,6 @@ OVERLAP = dt.timedelta(seconds=1)
 _SETBACK_SECONDS = 10  # a stamp so far behind means that the node's clock was put back
 _DAY_AND_TIME = 19  # characters of a stamp down to its second
 _STAMP_MAX = 36  # 2026-01-05T00:00:00.123456789+01:00 and a blank
-
-# A line with an ordinary stamp. Each match begins where the one before ended, or a line is none.
-_LINE = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z [^\n]*\n", re.MULTILINE)
 
 _Stamp: TypeAlias = tuple[int, bytes]  # second since 1970, nine digits of its fraction
 _NEVER: _Stamp = (0, b"")
@@ -127,13 +123,15 @@ class Seam:
         return ending
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what is new in ``chunk``: whole lines, and long ones as they come."""
+        """Return what is new in ``chunk``: whole lines, mostly ``Parted``, and long ones as they come."""
         if b"\n" not in chunk:
             return self._begun(chunk)
         chunk, self._held = self._held + chunk, b""
         end = chunk.rfind(b"\n") + 1
-        if self._taken_whole(chunk, end):
-            return chunk[:end] + self._begun(chunk[end:])
+        whole = self._taken_whole(chunk[:end])
+        if whole is not None:
+            begun = self._begun(chunk[end:])
+            return whole + begun if begun else whole
         *ended, rest = chunk.split(b"\n")
         new = bytearray()
         for piece in ended:
@@ -144,32 +142,35 @@ class Seam:
         new += self._begun(rest)
         return bytes(new)
 
-    def _taken_whole(self, chunk: bytes, end: int) -> bool:
-        """Take the lines up to ``end``, if all are stamped in UTC, none comes again and none is older than the one before."""
+    def _taken_whole(self, lines: bytes) -> Parted | None:
+        """Take whole lines, if all bear stamps, none comes again and none is older than the one before; else None."""
         if self._is_checking or self.is_torn or self._fate is not _Fate.OPEN:
-            return False
-        stamps = _LINE.findall(chunk, 0, end)
-        if len(stamps) != chunk.count(b"\n") or stamps != sorted(stamps):
-            return False
-        first, newest = self._second_of(chunk), self._second_in(stamps[-1], b"Z")
-        if first is None or newest is None or first < self._newest:
-            return False
-        self._keep_last(chunk[:end], stamps, newest)
-        return True
+            return None
+        parted = part(lines)
+        if parted is None:
+            return None
+        ats = parted.ats
+        if ats != sorted(ats):  # two streams are stamped apart
+            ats = [at.replace(microsecond=0) for at in ats]
+        if int(ats[0].timestamp()) < self._newest or ats != sorted(ats):
+            return None
+        self._keep_last(parted.lines, ats)
+        return parted
 
-    def _keep_last(self, lines: bytes, stamps: list[bytes], newest: int) -> None:
-        """Keep the keys of the lines of the last two seconds; ``stamps`` are those of all, in order."""
-        at = bisect_left(stamps, stamps[-1])
-        before = bisect_left(stamps, stamps[at - 1]) if at else 0
-        count = len(stamps) - before
-        tail = lines.rsplit(b"\n", count + 1)[-count - 1 : -1]
-        keys = array("q", [hash(line[:HEAD_BYTES]) for line in tail])
-        if at and self._second_in(stamps[before], b"Z") == newest - 1:
+    def _keep_last(self, lines: list[str], ats: list[dt.datetime]) -> None:
+        """Keep the keys of the lines of the last two seconds; ``ats`` are the stamps of all, in order."""
+        began = ats[-1].replace(microsecond=0)
+        newest = int(began.timestamp())
+        at = bisect_left(ats, began)
+        before = bisect_left(ats, began - OVERLAP)
+        last = [line.encode(errors="surrogateescape")[:HEAD_BYTES] for line in lines[before:]]
+        keys = array("q", map(hash, last))
+        if before < at:
             self._keep_many(newest - 1, keys[: at - before])
         self._keep_many(newest, keys[at - before :])
         self._last = keys[-1]
         if max(len(self._now), len(self._before)) > KEYS_MAX:
-            self._forget(tail[-1])
+            self._forget(last[-1])
 
     def _keep_many(self, second: int, keys: "array[int]") -> None:
         if second > self._newest:
