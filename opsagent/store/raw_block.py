@@ -30,11 +30,18 @@ from numpy.typing import NDArray
 from opsagent.model.log import LogSeverity
 from opsagent.store.raw_text import Buffer, Pause, Stripped, Texts, go_on, joined, stripped, whole
 
-# On skeletons of the corpus level 3 saves 2 %, on digits and ids nothing, and costs a fifth more.
 LEVEL = 1
-SAMPLE_PARTS = 32  # of a block: one tells how the whole compresses
-# Measured on the corpus: 0.1 to 0.2 of texts that repeat, 0.2 to 0.35 of unique ones.
-REPEATING_SHARE_MAX = 0.19
+LEVELS = (
+    1,
+    2,
+    1,
+)  # of skeletons, digits and ids. Measured on the corpus: a higher one saves 1 % and costs a fifth more
+# Each is read by itself. One of half as many is read in two thirds of the time and takes 1 to 2 % more.
+PART_CHARACTERS = 160 * 1024
+SAMPLE_ROWS = 128  # which tell how the whole compresses
+SAMPLE_BYTES = 12 * 1024
+# Measured on the corpus: 0.07 to 0.17 of texts that repeat, 0.2 to 0.35 of unique ones, 0.12 to 0.2 of unique JSON.
+REPEATING_SHARE_MAX = 0.17
 
 Column: TypeAlias = NDArray[np.integer[Any]]
 
@@ -45,6 +52,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _NOT_WHOLE = _EPOCH + _MICROSECOND
 _PLACE = np.dtype("<u2")
+_LOWEST = 2  # bytes of the difference of two instants that nothing compresses
 _SEVERITIES = tuple(LogSeverity)  # what is stored is the place: add at the end, never reorder
 _PLACES = {severity: place for place, severity in enumerate(_SEVERITIES)}
 
@@ -89,26 +97,37 @@ class Row(NamedTuple):
     text: str
 
 
+class _Part(msgspec.Struct, array_like=True, frozen=True):
+    """How many bytes the frames of some texts have, and what is in them before it is compressed."""
+
+    frames: int
+    skeleton: int
+    digits: int
+    ids: int
+
+
 class _Numbers(msgspec.Struct, array_like=True, frozen=True):
     """All but the texts. Columns are as :func:`_planes` lays them out; streams and severities are sorted by template."""
 
     streams: tuple[str, ...]
-    templates: tuple[int, ...]
-    instants: bytes  # each less the one before
+    templates: bytes  # in rising order, each less the one before
+    instants: bytes  # each less the one before, and less its lowest bytes
     origins: bytes
     template_places: bytes
     stream_places: bytes
     severities: bytes
+    parts: tuple[_Part, ...]
+    part_rows: int  # texts in each part but the last
 
 
 _ENCODER = msgspec.msgpack.Encoder()
 _NUMBERS = msgspec.msgpack.Decoder(_Numbers)
+_SIZES = struct.Struct(
+    "<2I"
+)  # of the frames of all but the texts, and of the lowest bytes of instants
 _DRAFTED = msgspec.msgpack.Decoder(
     tuple[list[dt.datetime], list[int], list[str], list[LogSeverity], list[int], list[str]]
 )
-_SIZES = struct.Struct(
-    "<4I"
-)  # of the numbers, the skeleton, the digits and the ids, before they are compressed
 
 
 def clean(text: str) -> str:
@@ -130,29 +149,49 @@ def encoded(columns: Columns, pause: Pause = go_on) -> Encoded:
     ats, origins, streams, severities, templates, texts = columns
     instants = _instants(ats)
     pause()
+    numbers_of = np.array(templates.values, "<u4")
+    rising = np.argsort(numbers_of)
     order = np.argsort(templates.places, kind="stable")
+    in_order = [*map(texts.__getitem__, order.tolist())]
+    pause()
+    parts, frames, part_rows = _parts(in_order, pause)
     of_stream = ranked(streams)
     of_severity = np.frombuffer(bytes(map(_PLACES.__getitem__, severities)), "u1")
+    planes = _planes(np.diff(instants, prepend=0))
+    lowest, higher = planes[: _LOWEST * len(ats)], planes[_LOWEST * len(ats) :]
     numbers = _Numbers(
         streams=tuple(map(clean, of_stream.values)),
-        templates=tuple(templates.values),
-        instants=_planes(np.diff(instants, prepend=0)),
+        templates=_planes(np.diff(numbers_of[rising], prepend=np.uint32(0))),
+        instants=higher,
         origins=_planes(origins.astype("<u4")),
-        template_places=_planes(templates.places),
+        template_places=_planes(np.argsort(rising).astype(_PLACE)[templates.places]),
         stream_places=_planes(of_stream.places[order]),
         severities=of_severity[order].tobytes(),
+        parts=tuple(parts),
+        part_rows=part_rows,
     )
+    head = _compressed(lowest) + _compressed(_ENCODER.encode(numbers))
+    packed = b"".join([_FORMAT, _SIZES.pack(len(head), len(lowest)), head, *frames])
     pause()
-    text = joined([*map(texts.__getitem__, order.tolist())])
-    pause()
-    taken_apart = whole(text) if _repeats(text) else stripped(text, pause)
-    parts: tuple[Buffer, ...] = (_ENCODER.encode(numbers), *taken_apart)
-    frames = []
-    for part in parts:
-        frames.append(_compressed(part))
-        pause()
-    packed = b"".join([_FORMAT, _SIZES.pack(*map(len, parts)), *frames])
     return Encoded(int(instants.min()), int(instants.max()), _checksum(packed) + packed)
+
+
+def _parts(texts: Sequence[str], pause: Pause) -> tuple[list[_Part], list[bytes], int]:
+    """Return texts in parts, their frames, and how many texts there are in each part but the last."""
+    parts, frames, rows = [], [], len(texts)
+    if not (is_kept := _repeats(texts)):
+        rows = -(-rows // max(1, round(sum(map(len, texts)) / PART_CHARACTERS)))
+    for begin in range(0, len(texts), rows):
+        text = joined(texts[begin : begin + rows])
+        pause()
+        taken_apart = whole(text) if is_kept else stripped(text, pause)
+        frame = b""
+        for stream, level in zip(taken_apart, LEVELS, strict=True):
+            frame += _compressed(stream, level)
+            pause()
+        parts.append(_Part(len(frame), *map(len, taken_apart)))
+        frames.append(frame)
+    return parts, frames, rows
 
 
 def drafted(columns: Columns, pause: Pause = go_on) -> Encoded:
@@ -178,14 +217,22 @@ class Block:
     """The entries of a decoded block, by their places in it."""
 
     def __init__(self, packed: memoryview) -> None:
-        sizes = _SIZES.unpack_from(packed)
-        parts = _decompressed(packed[_SIZES.size :])
-        ends = [*accumulate(sizes, initial=0)]
-        numbers, *texts = (parts[begin:end] for begin, end in pairwise(ends))
-        self._numbers = _NUMBERS.decode(numbers)
-        self._instants = _column(self._numbers.instants, "<i8").cumsum()
+        size, lowest_size = _SIZES.unpack_from(packed)
+        frames = packed[_SIZES.size :]
+        head = _decompressed(frames[:size])
+        self._numbers = _NUMBERS.decode(head[lowest_size:])
+        planes = b"".join([head[:lowest_size], self._numbers.instants])
+        self._instants = _column(planes, "<i8").cumsum()
         self._templates = _column(self._numbers.template_places, _PLACE)
-        self._texts = Texts(Stripped(*texts))
+        backwards = self._templates[::-1]
+        first = np.zeros(
+            int(backwards.max()) + 1, "i8"
+        )  # place of each template; the last that is put there remains
+        first[backwards] = np.arange(len(backwards))[::-1]
+        self._firsts = first[self._templates]
+        ends = accumulate((part.frames for part in self._numbers.parts), initial=size)
+        self._frames = [frames[begin:end] for begin, end in pairwise(ends)]
+        self._texts: dict[int, Texts] = {}  # of parts that were asked for
 
     def __len__(self) -> int:
         """Return how many entries there are."""
@@ -194,13 +241,13 @@ class Block:
     @property
     def size(self) -> int:
         """How many bytes all texts are together."""
-        return self._texts.size
+        return sum(part.skeleton for part in self._numbers.parts)
 
     def row(self, place: int) -> Row:
         """Return the entry at ``place``, from 0, in order of arrival."""
         numbers, template = self._numbers, self._templates[place]
         by_template = int(
-            np.count_nonzero(self._templates < template)
+            np.count_nonzero(self._firsts < self._firsts[place])
             + np.count_nonzero(self._templates[:place] == template)
         )
         return Row(
@@ -208,9 +255,19 @@ class Block:
             _number_at(numbers.origins, len(self), place),
             numbers.streams[_number_at(numbers.stream_places, len(self), by_template)],
             _SEVERITIES[numbers.severities[by_template]],
-            numbers.templates[template],
-            self._texts[by_template],
+            int(_column(numbers.templates, "<u4")[: template + 1].sum()),
+            self._text(by_template),
         )
+
+    def _text(self, place: int) -> str:
+        """Return the text at ``place`` in the order of templates."""
+        number, place = divmod(place, self._numbers.part_rows)
+        if number not in self._texts:
+            _, *sizes = msgspec.structs.astuple(self._numbers.parts[number])
+            streams = _decompressed(self._frames[number])
+            ends = pairwise(accumulate(sizes, initial=0))
+            self._texts[number] = Texts(Stripped(*(streams[begin:end] for begin, end in ends)))
+        return self._texts[number][place]
 
 
 class Draft:
@@ -256,10 +313,10 @@ def opened(body: bytes) -> Block | Draft:
 _KINDS: dict[bytes, type[Block | Draft]] = {_FORMAT: Block, _DRAFT: Draft}
 
 
-def _repeats(text: bytearray) -> bool:
-    """Tell by a part of it whether ``text`` repeats so much that nothing has to be taken out of it."""
-    sample = memoryview(text)[len(text) // 2 :][: len(text) // SAMPLE_PARTS]
-    return len(cramjam.zstd.compress(sample, level=LEVEL)) < REPEATING_SHARE_MAX * len(sample)
+def _repeats(texts: Sequence[str]) -> bool:
+    """Tell by a part of them whether ``texts`` repeat so much that nothing has to be taken out of them."""
+    sample = joined(texts[len(texts) // 2 :][:SAMPLE_ROWS])[:SAMPLE_BYTES]
+    return len(_compressed(sample)) < REPEATING_SHARE_MAX * len(sample)
 
 
 def _instants(ats: Sequence[dt.datetime]) -> Column:
@@ -286,8 +343,8 @@ def _instant(at: dt.datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
-def _compressed(part: Buffer) -> Buffer:
-    return memoryview(cramjam.zstd.compress(part, level=LEVEL)) if part else b""
+def _compressed(part: Buffer | bytearray, level: int = LEVEL) -> bytes:
+    return bytes(cramjam.zstd.compress(part, level=level)) if part else b""
 
 
 def _decompressed(frames: Buffer) -> memoryview:
