@@ -161,9 +161,11 @@ def demo(  # noqa: PLR0913 - one argument for each option
 @app.command()
 def run(config: ConfigFile) -> None:
     """Run the daemon until it is told to stop."""
+    from opsagent.runtime.collection import postpone
     from opsagent.settings import load
 
     settings = load(config)  # before the rest is loaded: a fault in it is told at once
+    postpone()
     from opsagent.production import run_daemon
 
     def announce(link: str) -> None:

@@ -6,6 +6,11 @@ import gc
 THRESHOLDS = (10_000, 20, 50)
 
 
+def postpone() -> None:
+    """Search for no garbage until :func:`settle`: to import all makes next to none, and a search takes longer each time."""
+    gc.disable()
+
+
 def settle() -> None:
     """Leave what has been made by now out of all searches, and search less often: call it once all is imported.
 
@@ -15,3 +20,4 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
+    gc.enable()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from opsagent.runtime.collection import THRESHOLDS, settle
+from opsagent.runtime.collection import THRESHOLDS, postpone, settle
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +14,7 @@ def as_before() -> Iterator[None]:
     thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.enable()
     gc.set_threshold(*thresholds)
 
 
@@ -26,6 +27,13 @@ def test_what_was_there_is_left_alone_and_what_comes_is_searched_more_rarely() -
     settle()
     assert gc.get_freeze_count() > 1000
     assert gc.get_threshold() == THRESHOLDS
+
+
+def test_a_start_is_not_searched_until_it_has_settled() -> None:
+    postpone()
+    assert not gc.isenabled()
+    settle()
+    assert gc.isenabled()
 
 
 def test_a_cycle_that_is_made_later_goes() -> None:
