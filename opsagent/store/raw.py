@@ -61,6 +61,9 @@ class RawStore:
             Terminal: the disk is full or the file corrupt. Then these entries may have been taken in or not.
         """
         day, today = _day(now), self._today
+        if today.way.is_taken:
+            await today.way.let_pass()
+            today = self._today
         if self._turn.locked() or day > today.day or today.is_full or self._yesterday is not None:
             async with self._turn:
                 await self._make_room(day)

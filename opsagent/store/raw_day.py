@@ -56,7 +56,7 @@ class OpenDay:
         self._newest_before = instant_of(held.latest)  # of what was written
         self._database = database
         self._reader = BlockReader()
-        self._way = RightOfWay()
+        self.way = RightOfWay()
         self._first = first
         self._durable = first - 1
         self._held = Taken.empty()
@@ -133,7 +133,7 @@ class OpenDay:
             origins = [*self._origins][len(numbers.origins) :]
             latest = await self._database.write(
                 lambda db: write(
-                    db, first, taken, origins, numbers, lambda rows: encode(rows, self._way.give)
+                    db, first, taken, origins, numbers, lambda rows: encode(rows, self.way.give)
                 )
             )
             if len(numbers.templates) < NAMES_MAX:
@@ -147,7 +147,7 @@ class OpenDay:
             return self._from_memory(row) if row < self._first + len(self._held.texts) else None
         if found := self._reader.recent(self.day, row):
             return found
-        with self._way.taken():
+        with self.way.taken():
             return await self._read(lambda db: self._reader.entry(db, self.day, row))
 
     async def search(self, query: str, limit: int) -> list[StoredEntry]:

@@ -1,5 +1,6 @@
 """Long work waits while somebody reads, and not for ever."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from opsagent.store.raw_way import RightOfWay
@@ -30,3 +31,17 @@ def test_it_does_not_wait_for_ever() -> None:
     with way.taken():
         way.give()
         way.give()
+
+
+async def test_on_the_loop_it_is_the_same() -> None:
+    way = RightOfWay(LONG_SECONDS)
+    await way.let_pass()
+    with way.taken():
+        waiting = asyncio.ensure_future(way.let_pass())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+    hasty = RightOfWay(0.001)
+    with hasty.taken():
+        await hasty.let_pass()
+    assert not hasty.is_taken
