@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from opsagent.clients import kube_struct_pod as struct
 from opsagent.clients.kube_convert import names, requirements, selector, text, texts, whole
 from opsagent.model import kube
+from opsagent.model.quick import quick
 
 # Admission puts this volume into every pod, under a name of its own each time, and mounts it there.
 # Source: the API server's ServiceAccount admission controller.
@@ -23,11 +24,14 @@ _HANDLERS = (
 _BARE_VOLUMES = (("emptyDir", "empty_dir"), ("ephemeral", "ephemeral"), ("nfs", "nfs"), ("downwardAPI", "downward_api"))  # fmt: skip
 
 
+_PodSpec, _Container, _EnvVar = quick(kube.PodSpec), quick(kube.Container), quick(kube.EnvVar)
+
+
 def pod_spec(spec: struct.PodSpec) -> kube.PodSpec:
     """Convert everything of a spec that the model keeps, but its containers."""
     affinity = spec.affinity or struct.Affinity()
     node_affinity = affinity.node_affinity or struct.NodeAffinity()
-    return kube.PodSpec(
+    return _PodSpec(
         service_account=spec.service_account_name or "",
         init_containers=containers(spec.init_containers),
         volumes=tuple(volume for entry in spec.volumes or () for volume in _volumes(entry)),
@@ -57,7 +61,7 @@ def containers(items: Sequence[struct.Container] | None) -> tuple[kube.Container
 
 def _container(entry: struct.Container) -> kube.Container:
     resources = entry.resources or struct.Resources()
-    return kube.Container(
+    return _Container(
         entry.name,
         entry.image or "",
         tuple([_env(variable) for variable in entry.env or ()]),
@@ -80,10 +84,10 @@ def _container(entry: struct.Container) -> kube.Container:
 def _env(variable: struct.EnvVar) -> kube.EnvVar:
     source = variable.value_from
     if source is None:
-        return kube.EnvVar(variable.name, variable.value or "")
+        return _EnvVar(variable.name, variable.value or "")
     ref = source.secret_key_ref or source.config_map_key_ref
     is_optional = ref is not None and bool(ref.optional)
-    return kube.EnvVar(variable.name, variable.value or "", _env_source(source), is_optional)
+    return _EnvVar(variable.name, variable.value or "", _env_source(source), is_optional)
 
 
 def _env_source(source: struct.EnvSource) -> str:

@@ -20,6 +20,7 @@ from opsagent.clients.kube_convert_spec import containers, pod_spec
 from opsagent.clients.kube_known import Known
 from opsagent.clients.kube_struct_pod import PodSpec, Template, TemplateMeta
 from opsagent.model import kube
+from opsagent.model.quick import quick
 
 PROGRESS_DEADLINE_SECONDS = 600
 BACKOFF_LIMIT = 6
@@ -28,6 +29,8 @@ TEMPLATES_MAX = 2_048  # known at a time: some 15 MiB with what became of them
 TEMPLATE_BYTES_MAX = 16_384
 _REVISION_DIGITS_MAX = 18  # int64
 _template = msgspec.json.Decoder(Template)
+_Deployment, _ReplicaSet = quick(kube.Deployment), quick(kube.ReplicaSet)
+_PodTemplate = quick(kube.PodTemplate)
 
 
 class _Templated(NamedTuple):
@@ -44,7 +47,7 @@ def replica_set(item: struct.ReplicaSet) -> kube.ReplicaSet:
     spec = item.spec or struct.ReplicaSetSpec()
     status = item.status or struct.ReplicaSetStatus()
     found = _templated(spec.template)
-    return kube.ReplicaSet(
+    return _ReplicaSet(
         about,
         _revision(about),
         whole(spec.replicas, 1),
@@ -65,7 +68,7 @@ def deployment(item: struct.Deployment) -> kube.Deployment:
     strategy = spec.strategy or struct.Strategy()
     rolling = strategy.rolling_update or struct.RollingUpdate()
     found = _templated(spec.template)
-    return kube.Deployment(
+    return _Deployment(
         about,
         revision=_revision(about),
         replicas_desired=whole(spec.replicas, 1),
@@ -277,7 +280,7 @@ def _decoded(content: bytes) -> _Templated:
         return _Templated()
     found = _template.decode(content)
     about, spec = found.metadata or TemplateMeta(), found.spec or PodSpec()
-    template = kube.PodTemplate(texts(about.labels), texts(about.annotations), pod_spec(spec))
+    template = _PodTemplate(texts(about.labels), texts(about.annotations), pod_spec(spec))
     return _Templated(containers(spec.containers), hashlib.sha256(content).hexdigest(), template)
 
 

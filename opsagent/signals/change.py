@@ -19,12 +19,14 @@ from opsagent.model.kube import (
     ObjectMeta,
     entity_of,
 )
+from opsagent.model.quick import quick
 from opsagent.model.signal import Change, ChangeType
 from opsagent.signals.difference import FieldDifference, differences, is_written, summary
 
 TEXT_LENGTH_MAX = 200  # of an old or new value: an image reference with its digest fits
 CHANGES_MAX = 40  # of one observation; who writes more at once has written another object
 _NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
+_Change = quick(Change)
 _MEMBER = re.compile(
     r"\[[^\]]*(?:\]|\Z)"
 )  # one that never ends too, or each bracket would be tried
@@ -125,7 +127,7 @@ def _change(
     """Make the change; its id names the object's version and the field, so one write seen twice is one."""
     meta = item.meta
     identity = [meta.uid, meta.resource_version, difference.type, difference.path]
-    return Change(
+    return _Change(
         change_id=content_id("chg", identity),
         at=at,
         entity=entity_of(item),

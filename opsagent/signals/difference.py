@@ -80,8 +80,12 @@ def _template(old: Workload, new: Workload) -> _Found:
 
 
 def _walked(path: str, old: object, new: object) -> _Found:
-    if old is new or old == new:
-        return
+    if old is not new and old != new:
+        yield from _differing(path, old, new)
+
+
+def _differing(path: str, old: object, new: object) -> _Found:
+    """Yield what differs between two values that are not equal."""
     left, right = _members(old), _members(new)
     if left is not None and right is not None:
         names = [*right, *(name for name in left if name not in right)]
@@ -97,15 +101,13 @@ def _fields(path: str, old: object, new: object) -> _Found:
     for field, name in FIELDS[type(new)].items():
         left, right = getattr(old, field), getattr(new, field)
         if left is not right and left != right:
-            yield from _walked(f"{path}.{name}" if path else name, left, right)
+            yield from _differing(f"{path}.{name}" if path else name, left, right)
 
 
 def _members(value: object) -> Mapping[str, object] | None:
     """Return what is in a map, or in a list whose members have names, by name; None for anything else."""
-    if isinstance(value, Mapping):
-        return value
     if not isinstance(value, tuple):
-        return None
+        return value if isinstance(value, Mapping) else None
     named: dict[str, object] = {}
     for number, item in enumerate(value):
         name = _name(item)

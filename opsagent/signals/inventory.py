@@ -57,7 +57,7 @@ class _Held:
     pointer: str
 
 
-_held_of = quick(_Held)
+_held_of, _Workload = quick(_Held), quick(Workload)
 
 
 class Inventory:
@@ -149,7 +149,7 @@ class Inventory:
         pods.sort(key=lambda each: each[1].meta.name)
         joined: list[tuple[Entity, KubeObject]] = [(deployment, held.item), *sets, *pods]
         events = self._events(item for _, item in joined)
-        return Workload(
+        return _Workload(
             deployment=held.item,
             replica_sets=tuple([each for _, each in sets]),
             pods=tuple([each for _, each in pods]),
