@@ -77,10 +77,10 @@ class LogIntake:
         heard = [*zip(parted.ats, repeat(""), texts, alikes, found)]
         entries: list[LogEntry] = []
         begin = 0
-        for end in [*others, len(lines)]:
-            entries += self._singles(heard[begin:end], lines[begin:end], now)
-            entries += self._spelled_out(self._framer.each(lines[end : end + 1]), now)
-            begin = end + 1
+        for run in [*others, range(len(lines), len(lines))]:
+            entries += self._singles(heard[begin : run.start], lines[begin : run.start], now)
+            entries += self._spelled_out(self._framer.each(lines[run.start : run.stop]), now)
+            begin = run.stop
         return entries
 
     def flush(self, now: dt.datetime) -> list[LogEntry]:

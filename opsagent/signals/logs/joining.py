@@ -132,11 +132,10 @@ def _record(stream: str, held: Line | _Open) -> Record:
 
 def is_single(text: str) -> bool:
     """Tell whether a text of ``Parted`` is a line as it is, goes on with no record but a key, and opens no key."""
-    if not is_framed_as_it_is(text) or _opens_key(text):
+    if not text or text[0].isspace() or _opens_key(text):
         return False
-    if _BEGINS.match(text):
-        return True
-    return not (not text or text[0].isspace() or _GO.match(text) or _TRACE.match(text))
+    may_go_on = not _BEGINS.match(text) and (_GO.match(text) or _TRACE.match(text))
+    return not may_go_on and is_framed_as_it_is(text)
 
 
 def _opens_key(text: str) -> bool:

@@ -65,16 +65,17 @@ class LineMemo:
 
     def find_each(
         self, alikes: Sequence[bytes], texts: Sequence[str]
-    ) -> tuple[list[Known | None], list[int]]:
-        """Return what is known of each of these lines, and the places of those that may be no records by themselves."""
+    ) -> tuple[list[Known | None], list[range]]:
+        """Return what is known of each of these lines, and where those stand that may be no records by themselves."""
         found = [*map(self._young.get, alikes)]
-        others = []
+        others: list[range] = []
         for at, known in enumerate(found):
             if known is not None and known[2] and not known[3]:
                 continue
             now_known = found[at] = self.find(alikes[at], texts[at])
             if not (is_single(texts[at]) if now_known is None else now_known.is_single):
-                others.append(at)
+                begin = others.pop().start if others and others[-1].stop == at else at
+                others.append(range(begin, at + 1))
         return found, others
 
     def remember(self, alike: bytes, text: str, reading: Reading, shape: Shape) -> None:

@@ -213,8 +213,12 @@ class Seam:
         start = chunk.rfind(b"\n", 0, max(0, len(chunk) - _STAMP_MAX)) + 1
         if start == 0 and (self._held or self._fate is not _Fate.OPEN):
             return None
-        stamp = self._stamp(chunk[start : start + _STAMP_MAX])
-        return None if stamp is None else stamp[0] + int(stamp[1]) / 1e9
+        stamp, _, _ = chunk[start : start + _STAMP_MAX].partition(b" ")
+        try:
+            at = dt.datetime.fromisoformat(stamp.decode("ascii"))
+        except ValueError:
+            return None
+        return None if at.tzinfo is None else at.timestamp()
 
     def _begun(self, rest: bytes) -> bytes:
         """Take in the beginning of a line, or more of it; return what of it is to go on at once."""

@@ -4,7 +4,7 @@ import datetime as dt
 import random
 import re
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from operator import attrgetter
 
 import pytest
@@ -151,10 +151,14 @@ def test_the_text_of_a_line_is_what_scrubbing_it_gives(head: str, text: str) -> 
         assert [entry.text for entry in entries] == [scrub(line)]
 
 
-# What a line may hold behind its stamp. Digits are drawn anew each time: lines come again with others.
+TRACE_LINES = "".join(TRACES.values()).split("\n")
+# What lines may hold behind their stamps. Digits are drawn anew each time: lines come again with others.
 TOLD = [
-    *"".join(TRACES.values()).split("\n"),
+    *TRACES.values(),
+    "-----BEGIN PRIVATE KEY-----\nMIIE\nplain\nstill 1",
+    "panic: x\nmain.main()\nplain",
     "plain",
+    "",
     "2026-01-05 00:00:00 INFO took 5 ms id=0af7651916cd43dd8448eb211c80319c n=1",
     'level=info msg="a 1" id="0af7651916cd43dd8448eb211c80319c"',
     '{"level":30,"msg":"n 1","id": "0af7651916cd43dd8448eb211c80319c","n":10}',
@@ -184,16 +188,23 @@ STAMPS = [
     "2026-01-05T00:00:01Z",
     "",
 ]
-told = st.tuples(
-    st.sampled_from([STAMPS[0]] * 20 + STAMPS),
-    st.sampled_from(TOLD),
-    st.randoms(use_true_random=False),
-).map(
-    lambda drawn: (
-        drawn[0]
-        + "".join(drawn[2].choice("0123456789") if each.isdecimal() else each for each in drawn[1])
+told = st.sampled_from(TOLD) | st.sampled_from(TRACE_LINES)
+blocks = st.lists(st.tuples(told, st.randoms(use_true_random=False)), max_size=15)
+odd_stamps = st.lists(st.sampled_from(STAMPS))  # for the first lines
+
+
+def log_of(blocks: list[tuple[str, random.Random]], odd: list[str]) -> str:
+    lines = [
+        "".join(rng.choice("0123456789") if each.isdecimal() else each for each in line)
+        for block, rng in blocks
+        for line in block.split("\n")
+    ]
+    return "".join(
+        f"{stamp}{line}\n"
+        for stamp, line in zip(chain(odd, repeat(STAMPS[0])), lines, strict=False)
     )
-)
+
+
 as_said = attrgetter("at", "stream", "severity", "template", "text", "is_new", "dropped_lines")
 
 
@@ -207,15 +218,34 @@ WARM = Scrubber()  # it has seen lines of all examples before
 
 
 @settings(max_examples=500)
-@given(st.lists(told, max_size=30), st.lists(st.integers(0, 400), max_size=6), st.booleans())
+@given(
+    blocks, odd_stamps | st.just([]), st.lists(st.integers(0, 400), max_size=6), st.integers(0, 2)
+)
 def test_lines_of_a_chunk_are_said_as_if_each_came_alone_for_the_first_time(
-    lines: list[str], cuts: list[int], is_ended: bool
+    blocks: list[tuple[str, random.Random]], odd: list[str], cuts: list[int], cut_off: int
 ) -> None:
-    raw = "\n".join([*lines, ""] if is_ended else lines).encode(errors="surrogateescape")
+    log = log_of(blocks, odd).encode(errors="surrogateescape")
+    raw = log[: len(log) - cut_off // 2]
     places = sorted({0, *(cut % (len(raw) + 1) for cut in cuts), len(raw)})
     chunks = [raw[begin:end] for begin, end in pairwise(places)]
+    assert_all_said_alike(raw, chunks)
+
+
+@pytest.mark.parametrize("told", [*TOLD, *TRACE_LINES])
+def test_any_line_is_said_as_if_it_came_alone_between_known_ones(told: str) -> None:
+    plain, rng = "2026-01-05 00:00:00 INFO plain 1", random.Random(1)
+    log = log_of([(each, rng) for each in (plain, plain, told, plain, told, told, "plain")], [])
+    assert_all_said_alike(log.encode(errors="surrogateescape"), [])
+
+
+def test_a_line_that_began_before_goes_on_whatever_it_looks_like() -> None:
+    whole = f"{STAMPS[0]}begun {STAMPS[0]}more\n".encode()
+    assert_all_said_alike(whole, [whole[:37], whole[37:]])
+
+
+def assert_all_said_alike(raw: bytes, chunks: list[bytes]) -> None:
     alone = said(re.findall(rb"[^\n]+|\n", raw), Scrubber())
     for scrubber in (WARM, Scrubber()):
         for _ in range(2):
-            assert said(chunks, scrubber) == alone
+            assert said(chunks or [raw], scrubber) == alone
             assert said([raw], scrubber) == alone
