@@ -246,6 +246,8 @@ def _samples(message: Message, groups: Iterable[Group]) -> Samples:
 
 
 def _joined(parts: Sequence[Samples]) -> Samples:
+    if len(parts) == 1:
+        return parts[0]
     counts, stamps, values = zip(*parts, strict=True)
     return np.concatenate(counts), np.concatenate(stamps), np.concatenate(values)
 

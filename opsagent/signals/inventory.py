@@ -144,20 +144,19 @@ class Inventory:
         if held is None or not isinstance(held.item, Deployment):
             return None
         sets = self._children(held.item, ReplicaSet)
-        sets.sort(key=lambda each: (-each[1].revision, each[1].meta.name))
-        pods = [found for _, owner in sets for found in self._children(owner, Pod)]
-        pods.sort(key=lambda each: each[1].meta.name)
-        joined: list[tuple[Entity, KubeObject]] = [(deployment, held.item), *sets, *pods]
-        events = self._events(item for _, item in joined)
+        sets.sort(key=lambda each: (-each[0].revision, each[0].meta.name))
+        pods = [found for owner, _, _ in sets for found in self._children(owner, Pod)]
+        pods.sort(key=lambda each: each[0].meta.name)
+        joined: list[tuple[KubeObject, Entity, str]]
+        joined = [(held.item, deployment, held.pointer), *sets, *pods]
+        events = self._events(item for item, _, _ in joined)
         return _Workload(
             deployment=held.item,
-            replica_sets=tuple([each for _, each in sets]),
-            pods=tuple([each for _, each in pods]),
-            events=tuple([each for _, each in events]),
+            replica_sets=tuple([item for item, _, _ in sets]),
+            pods=tuple([item for item, _, _ in pods]),
+            events=tuple([item for item, _, _ in events]),
             changes=self._changes.get(deployment, ()),
-            pointers={
-                entity: self._held[entity.kind][entity].pointer for entity, _ in (*joined, *events)
-            },
+            pointers={entity: pointer for _, entity, pointer in (*joined, *events)},
         )
 
     def _put(self, row: RawRow, entity: Entity, old: KubeObject | None) -> None:
@@ -244,25 +243,25 @@ class Inventory:
         entity = self._by_uid.get(uid)
         return None if entity is None or entity.kind not in kinds else self.workload_of(entity)
 
-    def _children(self, owner: KubeObject, type_: type[T]) -> list[tuple[Entity, T]]:
-        """Return what ``owner`` controls of one type; owners never reach into another namespace."""
-        found: list[tuple[Entity, T]] = []
+    def _children(self, owner: KubeObject, type_: type[T]) -> list[tuple[T, Entity, str]]:
+        """Return what ``owner`` controls of one type, with pointers; owners never reach into another namespace."""
+        found: list[tuple[T, Entity, str]] = []
         for entity in self._owned.get(owner.meta.uid, ()):
             if entity.namespace == owner.meta.namespace:
-                item = self._held[entity.kind][entity].item
-                if isinstance(item, type_):
-                    found.append((entity, item))
+                held = self._held[entity.kind][entity]
+                if isinstance(held.item, type_):
+                    found.append((held.item, entity, held.pointer))
         return found
 
-    def _events(self, items: Iterable[KubeObject]) -> list[tuple[Entity, KubeEvent]]:
+    def _events(self, items: Iterable[KubeObject]) -> list[tuple[KubeEvent, Entity, str]]:
         found = [
-            (entity, event)
+            (held.item, entity, held.pointer)
             for item in items
             for entity in self._about.get(item.meta.uid, ())
-            if isinstance(event := self._held[entity.kind][entity].item, KubeEvent)
+            if isinstance((held := self._held[entity.kind][entity]).item, KubeEvent)
         ]
-        found.sort(key=lambda each: each[1].meta.name)
-        found.sort(key=lambda each: _last_at(each[1]), reverse=True)
+        found.sort(key=lambda each: each[0].meta.name)
+        found.sort(key=lambda each: _last_at(each[0]), reverse=True)
         return found[:EVENTS_MAX]
 
 
