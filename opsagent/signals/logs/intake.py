@@ -144,16 +144,9 @@ class LogIntake:
             template, text = self._mined(record.lines[0], line, reading)
         else:
             template, text = self._mined_trace(record.lines, reading)
-        return LogEntry(
-            record.at or reading.at(now) or now,
-            record.stream,
-            reading.severity,
-            template.id,
-            template.text,
-            text,
-            template.count == 1,
-            record.dropped,
-        )
+        at, is_new = record.at or reading.at(now) or now, template.count == 1
+        made = at, record.stream, reading.severity, template.id, template.text, text, is_new
+        return _entry((*made, record.dropped))
 
     def _mined(self, text: str, line: bytes, reading: Reading) -> tuple[Template, str]:
         """Return the template of one line, and the line without secrets; remember it if there are none."""

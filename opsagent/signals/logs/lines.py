@@ -52,6 +52,7 @@ class LineMemo:
         self._generation_bytes_max = self._room_bytes = generation_bytes_max
         self._young: dict[bytes, Known] = {}
         self._old: dict[bytes, Known] = {}
+        self._singles: set[bytes] = set()  # that were judged last, and mostly are remembered next
 
     def find(self, alike: bytes, text: str) -> Known | None:
         """Return what is known of a line, made alike and as it came."""
@@ -69,11 +70,14 @@ class LineMemo:
         """Return what is known of each of these lines, and where those stand that may be no records by themselves."""
         found = [*map(self._young.get, alikes)]
         others: list[range] = []
+        self._singles.clear()
         for at, known in enumerate(found):
             if known is not None and known[2] and not known[3]:
                 continue
             now_known = found[at] = self.find(alikes[at], texts[at])
-            if not (is_single(texts[at]) if now_known is None else now_known.is_single):
+            if now_known is None and is_single(texts[at]):
+                self._singles.add(alikes[at])
+            elif now_known is None or not now_known.is_single:
                 begin = others.pop().start if others and others[-1].stop == at else at
                 others.append(range(begin, at + 1))
         return found, others
@@ -82,7 +86,8 @@ class LineMemo:
         """Remember a harmless line, if what was read depends on nothing but the line made alike."""
         if not reading.is_by_number and len(alike) <= LENGTH_MAX:
             is_json = reading.format is Format.JSON
-            self._keep(alike, Known(reading.severity, shape, is_single(text), is_json))
+            is_alone = alike in self._singles or is_single(text)
+            self._keep(alike, Known(reading.severity, shape, is_alone, is_json))
 
     def _keep(self, alike: bytes, known: Known) -> None:
         self._room_bytes -= len(alike) + _OVERHEAD_BYTES
