@@ -7,7 +7,7 @@ counted. Silence costs nothing: there is a timer only while something waits to b
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
@@ -101,12 +101,9 @@ class RememberLogs:
 
     async def _keep(self, batches: Sequence[_Batch]) -> None:
         """Store what came, log by log."""
-        entries_of: dict[LogOrigin, list[LogEntry]] = {}
-        for origin, entries in batches:
-            entries_of.setdefault(origin, []).extend(entries)
-        for origin, together in entries_of.items():
-            self._waiting -= len(together)
-            await self._append(origin, together)
+        for origin, entries in batches if len(batches) == 1 else _together(batches):
+            self._waiting -= len(entries)
+            await self._append(origin, entries)
 
     async def _append(self, origin: LogOrigin, entries: Sequence[LogEntry]) -> None:
         if self._clock.monotonic() < self._rests_until:
@@ -155,6 +152,14 @@ class RememberLogs:
         if self._last_error:
             log.info("logs.kept_again", entries_lost=self._lost_total)
         self._last_error = ""
+
+
+def _together(batches: Sequence[_Batch]) -> Iterable[_Batch]:
+    """Return one batch a log."""
+    entries_of: dict[LogOrigin, list[LogEntry]] = {}
+    for origin, entries in batches:
+        entries_of.setdefault(origin, []).extend(entries)
+    return entries_of.items()
 
 
 def logs_status(following: LogFollowing, keeping: LogKeeping) -> dict[str, JsonValue]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -228,3 +229,37 @@ async def test_a_cancelled_call_can_be_made_again(store: RawStore) -> None:
     assert await texts(store, [*map(pointer, rows)]) == [f"line {row}" for row in rows]
     assert len(await store.search("line")) == 7
     assert (await store.counts())["rows"] == 400 + BLOCK_ROWS
+
+
+async def test_what_is_read_while_others_write_is_what_was_said(store: RawStore) -> None:
+    rows, batch = 0, 60
+
+    async def write() -> None:
+        nonlocal rows
+        for number in range(6 * BLOCK_ROWS // batch):
+            await store.append(CART, entries(batch, first=1 + number * batch), NOW)
+            rows += batch
+            if number % 20 == 0:
+                await store.sync()
+            await asyncio.sleep(0)
+
+    async def read(seed: int) -> None:
+        rng = random.Random(seed)
+        while not writing.done():
+            row = rng.randrange(rows + 1)
+            assert await texts(store, [pointer(row)]) == [f"line {row}" if row else None]
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(write())
+        for seed in range(3):
+            group.create_task(read(seed))
+
+
+async def test_an_entry_of_a_block_at_hand_takes_no_file(store: RawStore) -> None:
+    await store.append(CART, entries(BLOCK_ROWS), NOW)
+    said = await store.entry(pointer(1))
+    await store._today._database.aclose()
+    assert said is not None
+    assert await store.entry(pointer(1)) == said
+    assert await texts(store, [pointer(8)]) == ["line 8"]
