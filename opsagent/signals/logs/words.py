@@ -36,8 +36,8 @@ ID_LENGTH_MIN = 12  # of a lower-case number: a hexadecimal id, which will not c
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 _LEVEL = re.compile(rb'("level"\s*:\s*[\d-]+)')
 # An id fills a value: behind an equals sign, in JSON between quotation marks. It has a digit, so it is masked anyway.
-_ID = re.compile(rb'(="?+[a-f-]*+0[0a-f-]{8,}+(?![^\s"]))')
-_ID_IN_JSON = re.compile(rb'(": ?"[a-f-]*+0[0a-f-]{8,}+(?="))')
+_ID = re.compile(rb'="?+[a-f-]*+0[0a-f-]{8,}+(?![^\s"])')
+_ID_IN_JSON = re.compile(rb'": ?"[a-f-]*+0[0a-f-]{8,}+(?=")')
 _ID_ALIKE = bytes.maketrans(b"abcdef-", b"0000000")
 _HEXADECIMAL = re.compile(rf"(?=[a-f:-]*0)(?=[0:-]*[a-f])[0a-f:-]{{{ID_LENGTH_MIN},}}".encode())
 # Numbers, stamps, addresses, hexadecimal ids. Nothing in them can be a secret's name. One behind a colon is no
@@ -107,12 +107,11 @@ def made_alike(lines: bytes) -> bytes:
         lines = b"".join(parts)
     else:
         lines = lines.translate(_DIGITS_ALIKE)
-    for ids in (_ID, _ID_IN_JSON):
-        parts = ids.split(lines)
-        if len(parts) > 1:
-            parts[1::2] = map(bytes.translate, parts[1::2], repeat(_ID_ALIKE))
-            lines = b"".join(parts)
-    return lines
+    return _ID_IN_JSON.sub(_as_zeros, _ID.sub(_as_zeros, lines))
+
+
+def _as_zeros(found: re.Match[bytes]) -> bytes:
+    return found[0].translate(_ID_ALIKE)
 
 
 def is_id(word: bytes) -> bool:
