@@ -7,7 +7,6 @@ made up or parsed here but the Lease.
 import asyncio
 import datetime as dt
 import re
-import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -19,13 +18,15 @@ import msgspec
 from opsagent.clients.prometheus_remote import RemoteReader
 from opsagent.model.series import Selection, SeriesBlock
 from opsagent.ports import KubeAnswer, Transient
-from tests.bench.five_days.volume import BURST_SECONDS, PODS, Volume
+from tests.bench.five_days.volume import BURST_SECONDS, PODS, SIZE, Volume
 from tests.fakes.virtual_time import EPOCH
 
 _NUMBERS = {pod.name: pod.number for pod in PODS}
 _LOG = re.compile(r"/pods/([^/]+)/log$")
 _TOLD = ("pods", "deployments", "events")  # the others are quiet
+# Each question takes two switches from process to process.
 _WATCHED_AT_ONCE = 100
+_BURSTS_AT_ONCE = 4
 _SELECTIONS = tuple(Selection)
 
 
@@ -41,7 +42,7 @@ class Pipe:
         assert self.process.stdout is not None
         self.process.stdin.write(f"{question}\n".encode())
         self.process.stdin.flush()
-        (size,) = struct.unpack("<I", self.process.stdout.read(4))
+        (size,) = SIZE.unpack(self.process.stdout.read(SIZE.size))
         return self.process.stdout.read(size)
 
 
@@ -118,14 +119,14 @@ class FedCluster:
 
     async def _log(self, pod: int) -> AsyncIterator[bytes]:
         """Yield what the pod prints, a burst each ten minutes, each pod at its own second."""
-        begin = _elapsed()
+        begin, phase = _elapsed(), pod * BURST_SECONDS / len(PODS)
+        end = ((begin - phase) // BURST_SECONDS + 1) * BURST_SECONDS + phase
         while True:
-            phase = pod * BURST_SECONDS / len(PODS)
-            end = ((begin - phase) // BURST_SECONDS + 1) * BURST_SECONDS + phase
-            await asyncio.sleep(end - _elapsed())
-            if chunk := self.pipe.ask(f"log {pod} {begin} {end}"):
-                yield chunk
-            begin = end
+            for chunk in _parted(self.pipe.ask(f"logs {pod} {begin} {end} {_BURSTS_AT_ONCE}")):
+                await asyncio.sleep(end - _elapsed())
+                begin, end = end, end + BURST_SECONDS
+                if chunk:
+                    yield chunk
 
     async def _watch(self, kind: str, seconds: float) -> AsyncIterator[bytes]:
         """Yield one event after another; a quiet kind tells a bookmark each minute."""
@@ -152,6 +153,15 @@ class FedCluster:
 
     async def aclose(self) -> None:
         """Nothing is held."""
+
+
+def _parted(answer: bytes) -> Iterator[bytes]:
+    """Yield parts, each of which has its length before it."""
+    at = 0
+    while at < len(answer):
+        begin = at + SIZE.size
+        at = begin + SIZE.unpack_from(answer, at)[0]
+        yield answer[begin:at]
 
 
 async def _nothing() -> AsyncIterator[bytes]:

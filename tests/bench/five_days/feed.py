@@ -2,7 +2,8 @@
 
     list KIND                  the first list of a kind
     watch KIND FIRST COUNT     so many events, a line each
-    log POD FROM TO            the log of those seconds, as the API server sends it
+    logs POD FROM TO COUNT     the log of those seconds, as the API server sends it, and of as many again, COUNT times;
+                               each behind its length
     samples N FROM TO          a remote-read answer for selection N, of those seconds
     alerts N                   the body of a webhook
 
@@ -13,7 +14,6 @@ fresh trace id and number; a record of several lines is one of the corpus' stack
 import argparse
 import json
 import random
-import struct
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -23,12 +23,14 @@ import cramjam
 import numpy as np
 
 from tests.bench.five_days.volume import (
+    BURST_SECONDS,
     CONTAINER,
     DAY_SECONDS,
     NAMESPACE,
     NODES,
     PODS,
     SCRAPE_SECONDS,
+    SIZE,
     WORKLOADS,
     PodName,
     Volume,
@@ -59,12 +61,20 @@ class Feed:
                 return _listed(rest[0])
             case "watch":
                 return self._watched(rest[0], int(rest[1]), int(rest[2]))
-            case "log":
-                return "".join(self._log(int(rest[0]), float(rest[1]), float(rest[2]))).encode()
+            case "logs":
+                return self._logs(int(rest[0]), float(rest[1]), float(rest[2]), int(rest[3]))
             case "samples":
                 return self._samples(int(rest[0]), int(rest[1]), int(rest[2]))
             case _:
                 return self._alerts(int(rest[0]))
+
+    def _logs(self, pod: int, begin: float, end: float, count: int) -> bytes:
+        parts = []
+        for _ in range(count):
+            part = "".join(self._log(pod, begin, end)).encode()
+            parts += [SIZE.pack(len(part)), part]
+            begin, end = end, end + BURST_SECONDS
+        return b"".join(parts)
 
     def _log(self, pod: int, begin: float, end: float) -> Iterator[str]:
         rate, pool = self._volume.lines_of_pod, _pool(PODS[pod].workload, self._seed)
@@ -367,7 +377,7 @@ def main(arguments: list[str]) -> int:
     feed, out = Feed(options.seed, Volume(options.scale)), sys.stdout.buffer
     for question in sys.stdin:
         answer = feed.answer(question)
-        out.write(struct.pack("<I", len(answer)) + answer)
+        out.write(SIZE.pack(len(answer)) + answer)
         out.flush()
     return 0
 

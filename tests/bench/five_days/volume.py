@@ -1,6 +1,7 @@
 """How much a cluster says in a day, and who says it: what the feed and its reader have to agree on."""
 
 import datetime as dt
+import struct
 from dataclasses import dataclass
 
 from tests.fakes.virtual_time import EPOCH
@@ -13,6 +14,7 @@ BURST_SECONDS = (
     600  # logs and samples arrive in bursts of this length, each source at its own moment
 )
 SCRAPE_SECONDS = 30
+SIZE = struct.Struct("<I")  # stands before each answer
 SERIES_OF_SELECTION = 715  # seven selections: 5,005 series
 
 
