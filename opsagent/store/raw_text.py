@@ -34,8 +34,6 @@ _DIGITS = 10
 _MARKS_AND_DIGITS = 3 + _DIGITS  # "-", ".", "/", which stand in front of zero
 _LETTERS = 6  # a to f
 _ALL_ONES = 0xFF
-_MARKS = b"-./"
-_FILLED = bytes(code if code in _MARKS else _OF_ID for code in range(256))
 # Of a byte, how many of its highest bits are ones before the first zero, and of its lowest ones.
 _ONES_ABOVE = np.array([8 - (code ^ 0xFF).bit_length() for code in range(256)])
 _ONES_BELOW = np.array([(~code & code + 1).bit_length() - 1 for code in range(256)])
@@ -75,9 +73,10 @@ def stripped(text: bytearray, pause: Pause = go_on) -> Stripped:
     skeleton = np.frombuffer(text, "u1")
     in_ids = _within(*_runs(_may_be_id(skeleton), ID_LENGTH_MIN))
     pause()
-    characters = skeleton[in_ids].tobytes()
-    skeleton[in_ids] = np.frombuffer(characters.translate(_FILLED), "u1")
-    nibbles = characters.translate(None, _MARKS)
+    characters = skeleton[in_ids]
+    is_nibble = characters >= _ZERO  # no mark
+    nibbles = characters[is_nibble].tobytes()
+    skeleton[in_ids[is_nibble]] = _OF_ID
     pause()
     values = skeleton - _ZERO
     is_digit = values < _DIGITS
