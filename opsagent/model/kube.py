@@ -231,8 +231,7 @@ def kind_of(item: KubeObject) -> Kind:
 
 def entity_of(item: KubeObject) -> Entity:
     """Return the name of ``item``."""
-    meta = item.meta
-    return _Entity(_KIND_BY_TYPE[type(item)], meta.namespace, meta.name)
+    return _Entity(kind_of(item), item.meta.namespace, item.meta.name)
 
 
 def ref_of(item: KubeObject) -> Ref:

@@ -72,7 +72,7 @@ class LineMemo:
         others: list[range] = []
         self._singles.clear()
         for at, known in enumerate(found):
-            if known is not None and known[2] and not known[3]:
+            if known is not None and known.is_single and not known.is_json:
                 continue
             now_known = found[at] = self.find(alikes[at], texts[at])
             if now_known is None and is_single(texts[at]):

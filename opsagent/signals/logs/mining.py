@@ -55,11 +55,7 @@ class Miner:
     def seen(self, shape: Shape) -> Template | None:
         """Count one line if its shape is known, and return its template; else None, and nothing is counted."""
         template = self._known.get(shape)
-        if template is None or template.into is not None:
-            return None
-        template.count += 1
-        self.lines = template.last = self.lines + 1
-        return template
+        return None if template is None or template.into is not None else self._counted(template)
 
     def _counted(self, template: Template) -> Template:
         template.count += 1

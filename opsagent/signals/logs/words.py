@@ -35,7 +35,8 @@ ID_LENGTH_MIN = 12  # of a lower-case number: a hexadecimal id, which will not c
 
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 _LEVEL = re.compile(rb'("level"\s*:\s*[\d-]+)')
-# An id fills a value: behind an equals sign, in JSON between quotation marks. It has a digit, so it is masked anyway.
+# An id fills a value: behind an equals sign, in JSON between quotation marks. It has a digit, so it is masked anyway: eight
+# characters behind its first digit, lest each short number be one.
 _ID = re.compile(rb'="?+[a-f-]*+0[0a-f-]{8,}+(?![^\s"])')
 _ID_IN_JSON = re.compile(rb'": ?"[a-f-]*+0[0a-f-]{8,}+(?=")')
 _ID_ALIKE = bytes.maketrans(b"abcdef-", b"0000000")

@@ -8,9 +8,9 @@ which is 0.14 before there is any word in them. ``xz -9`` over all their texts a
 over repeated ones 0.02.
 ``read``: the 99th percentile of the CPU time of reading one entry by its pointer, any of those so far, between
 batches that are being written. ``read.wall``: that of the wall time while batches are written as fast as they can be,
-100,000 lines a second and more, through the threads that the daemon has; ``read.paced``: while 2,000 a second are, 170
+through the threads that the daemon has; ``read.paced``: while 2,000 a second are, 170
 times the mean of the five days' run; beside both that of an empty job on an idle thread, which tells what the machine can
-do. An entry takes two turns of a thread, 0.3 to 0.4 ms of CPU, and up to one step of the writer, 0.3 ms.
+do. An entry takes two turns of a thread, half a millisecond of CPU, and up to one step of the writer, 0.3 ms.
 """
 
 import asyncio
